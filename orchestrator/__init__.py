@@ -1,0 +1,1 @@
+"""Distributed TensorFlow training, run as easily as one process."""

@@ -1,0 +1,1 @@
+"""What users write (the TensorFlowJob) and what we write back (its status)."""

@@ -1,0 +1,184 @@
+"""What we write back: the status of a TensorFlowJob, as frozen msgspec Structs.
+
+`core.decide` computes it, `controller.reconcile` writes it before anything is performed, `backends` store it.
+Times are aware UTC datetimes of the controller's clock. Pure values, like `types`.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from orchestrator.api.types import Role
+
+
+class Phase(StrEnum):
+    """Where a job is in its life.
+
+    Created -> Running -> Succeeded | Failed; Running -> Restarting -> Running between two attempts;
+    Created, Running, Restarting -> Suspended -> Restarting when resumed; any of these -> Failed.
+    Only in local runs: -> Stopped (Ctrl-C, `tfo stop`), and Lost, which is never written: `tfo ps` says it
+    of a run whose runner is gone. Succeeded, Failed and Stopped are final.
+    """
+
+    CREATED = "Created"
+    RUNNING = "Running"
+    RESTARTING = "Restarting"
+    SUSPENDED = "Suspended"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    STOPPED = "Stopped"
+    LOST = "Lost"
+
+    @property
+    def is_final(self) -> bool:
+        return self in (Phase.SUCCEEDED, Phase.FAILED, Phase.STOPPED)
+
+
+class Cause(StrEnum):
+    """What ended an attempt: the first gang member that ended unasked, or a request."""
+
+    PROGRAM_EXIT = "ProgramExit"
+    PROGRAM_SIGNAL = "ProgramSignal"
+    OUT_OF_MEMORY = "OutOfMemory"
+    AGENT_LOST = "AgentLost"
+    POD_LOST = "PodLost"
+    EVICTED = "Evicted"
+    PREEMPTED = "Preempted"
+    NODE_LOST = "NodeLost"
+    HANG = "Hang"
+    START_TIMEOUT = "StartTimeout"
+    RESIZE = "Resize"
+    SUSPEND = "Suspend"
+    USER = "User"
+
+    @property
+    def is_disruption(self) -> bool:
+        return self in (Cause.EVICTED, Cause.PREEMPTED, Cause.NODE_LOST)
+
+    @property
+    def is_restart(self) -> bool:
+        """Counted against backoffLimit."""
+        return not self.is_disruption and self not in (Cause.RESIZE, Cause.SUSPEND, Cause.USER)
+
+
+class ConditionType(StrEnum):
+    CREATED = "Created"
+    RUNNING = "Running"
+    RESTARTING = "Restarting"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    SUSPENDED = "Suspended"
+
+
+class _Struct(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """Base of all status structs."""
+
+
+class Condition(_Struct):
+    type: ConditionType
+    status: bool
+    reason: str
+    message: str
+    last_transition_time: datetime
+    observed_generation: int = 0
+
+
+class Member(_Struct):
+    """One replica's seat in an attempt: the pod or agent with this UID, under this address (host:port)."""
+
+    role: Role
+    index: int
+    uid: str
+    address: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.role.value}-{self.index}"
+
+
+class Attempt(_Struct):
+    """One fixed membership with one cluster map. Every TF_CONFIG is rendered from this record."""
+
+    number: int
+    members: tuple[Member, ...]
+    start_time: datetime
+    restore_step: int | None = None
+    config_hash: str = ""
+
+
+class EndedAttempt(_Struct):
+    """How an attempt ended. `member` is the causing member's name (role-index)."""
+
+    number: int
+    cause: Cause
+    start_time: datetime
+    end_time: datetime
+    member: str = ""
+    exit_code: int | None = None
+    signal: int | None = None
+    message: str = ""
+    last_lines: tuple[str, ...] = ()
+    step: int | None = None
+    restore_step: int | None = None
+    steps_lost: int = 0
+    progressed: bool = False
+
+
+class ReplicaStatus(_Struct):
+    desired: int = 0
+    ready: int = 0
+    active: int = 0
+    succeeded: int = 0
+    failed: int = 0
+
+
+class Progress(_Struct):
+    """Training progress over all members. Rates are per second; loss and accuracy are finite or absent."""
+
+    step: int | None = None
+    total_steps: int | None = None
+    epoch: int | None = None
+    loss: str | None = None
+    accuracy: str | None = None
+    examples_per_second: float | None = None
+    non_finite: int = 0
+    update_time: datetime | None = None
+
+
+class CheckpointStatus(_Struct):
+    step: int
+    time: datetime
+
+
+class SideRestart(_Struct):
+    """Restarts of a replica outside the gang (evaluator, workers of ParameterServer, Independent replicas)."""
+
+    name: str
+    count: int
+    time: datetime
+    cause: Cause
+    exit_code: int | None = None
+
+
+class JobStatus(_Struct):
+    observed_generation: int = 0
+    phase: Phase = Phase.CREATED
+    reason: str = ""
+    message: str = ""
+    conditions: tuple[Condition, ...] = ()
+    start_time: datetime | None = None
+    completion_time: datetime | None = None
+    ready: str = ""
+    selector: str = ""
+    restarts: int = 0
+    disruptions: int = 0
+    resizes: int = 0
+    steps_lost: int = 0
+    attempt: Attempt | None = None
+    attempts: tuple[EndedAttempt, ...] = ()
+    side_restarts: tuple[SideRestart, ...] = ()
+    succeeded_replicas: tuple[str, ...] = ()
+    replica_statuses: dict[str, ReplicaStatus] = {}
+    progress: Progress = Progress()
+    checkpoint: CheckpointStatus | None = None

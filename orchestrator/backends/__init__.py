@@ -1,0 +1,1 @@
+"""Where replicas run: in memory (tests, simulation), as local processes, as pods."""
