@@ -97,7 +97,7 @@ Text = Annotated[str, Meta(max_length=MAX_STRING)]
 Name = Annotated[str, Meta(min_length=1, max_length=253)]
 
 
-class Metadata(_Struct):
+class Metadata(_Struct, frozen=True):
     """The part of Kubernetes' ObjectMeta that we read."""
 
     name: Annotated[str, Meta(description="DNS-1035 label, at most 50 characters.")]
@@ -111,7 +111,7 @@ class Metadata(_Struct):
     deletion_timestamp: Annotated[str, Meta(description="Set by the API server.")] | None = None
 
 
-class WorkloadSpec(_Struct):
+class WorkloadSpec(_Struct, frozen=True):
     """A built-in program."""
 
     name: Annotated[
@@ -123,7 +123,7 @@ class WorkloadSpec(_Struct):
     ] = {}
 
 
-class ReplicaSpec(_Struct):
+class ReplicaSpec(_Struct, frozen=True):
     """How many replicas a role has and what they run."""
 
     replicas: Annotated[
@@ -168,7 +168,7 @@ class ReplicaSpec(_Struct):
     ) = None
 
 
-class ReplicaSpecs(_Struct):
+class ReplicaSpecs(_Struct, frozen=True):
     """The roles of the job."""
 
     chief: (
@@ -183,7 +183,7 @@ class ReplicaSpecs(_Struct):
     ) = None
 
 
-class SchedulingPolicy(_Struct):
+class SchedulingPolicy(_Struct, frozen=True):
     """Gang scheduling; parsed and validated, without effect yet."""
 
     min_available: Annotated[int, Meta(description="Pods that must be placed together.", ge=1)] | None = None
@@ -196,7 +196,7 @@ class SchedulingPolicy(_Struct):
     ) = None
 
 
-class RunPolicy(_Struct):
+class RunPolicy(_Struct, frozen=True):
     """Limits of the run and what happens around it."""
 
     backoff_limit: Annotated[
@@ -228,7 +228,7 @@ class RunPolicy(_Struct):
     scheduling_policy: Annotated[SchedulingPolicy, Meta(description="Gang scheduling.")] | None = None
 
 
-class ExitCodeRule(_Struct):
+class ExitCodeRule(_Struct, frozen=True):
     """What certain exit codes of the cause mean, whatever the restart policy says."""
 
     codes: Annotated[
@@ -240,7 +240,7 @@ class ExitCodeRule(_Struct):
     ]
 
 
-class Recovery(_Struct):
+class Recovery(_Struct, frozen=True):
     """How lost members are detected and replaced."""
 
     agent: Annotated[
@@ -266,7 +266,7 @@ class Recovery(_Struct):
     ] = ()
 
 
-class Checkpoint(_Struct):
+class Checkpoint(_Struct, frozen=True):
     """Where checkpoints lie and how often they are made."""
 
     directory: (
@@ -293,7 +293,7 @@ class Checkpoint(_Struct):
     ) = msgspec.field(name="from", default=None)
 
 
-class Logs(_Struct):
+class Logs(_Struct, frozen=True):
     """Where programs write TensorBoard files."""
 
     directory: (
@@ -307,7 +307,7 @@ class Logs(_Struct):
     ) = None
 
 
-class Telemetry(_Struct):
+class Telemetry(_Struct, frozen=True):
     """How often training metrics are reported."""
 
     every_seconds: (
@@ -319,7 +319,7 @@ class Telemetry(_Struct):
     ) = None
 
 
-class Instrument(_Struct):
+class Instrument(_Struct, frozen=True):
     """What the start-up hook may do in programs that know nothing of us: Auto or Off each."""
 
     metrics: Annotated[Toggle, Meta(description="Report loss and accuracy of `model.fit`.")] = Toggle.AUTO
@@ -329,7 +329,7 @@ class Instrument(_Struct):
     )
 
 
-class TensorBoard(_Struct):
+class TensorBoard(_Struct, frozen=True):
     """A TensorBoard beside the job."""
 
     enabled: Annotated[bool, Meta(description="Run a TensorBoard pod that reads the job's log volume.")] = (
@@ -337,7 +337,7 @@ class TensorBoard(_Struct):
     )
 
 
-class JobSpec(_Struct, kw_only=True):
+class JobSpec(_Struct, frozen=True, kw_only=True):
     """What runs, how many times, and what happens when something ends."""
 
     workload: (
@@ -371,7 +371,7 @@ class JobSpec(_Struct, kw_only=True):
     tensorboard: Annotated[TensorBoard, Meta(description="TensorBoard beside the job.")] = TensorBoard()
 
 
-class TensorFlowJob(_Struct, kw_only=True):
+class TensorFlowJob(_Struct, frozen=True, kw_only=True):
     """One distributed TensorFlow training job."""
 
     api_version: Annotated[Literal["tf-orchestrator.io/v1alpha1"], Meta(description="Group and version.")] = (
