@@ -138,7 +138,7 @@ class Stop:
 
 @dataclass(frozen=True)
 class Finish:
-    """The job needs this replica no longer: stop the program (as Stop with `grace_seconds`), then exit with the code."""
+    """This replica is no longer needed: stop the program (as Stop with `grace_seconds`), then exit with the code."""
 
     exit_code: int = 0
     grace_seconds: float = 0.0
