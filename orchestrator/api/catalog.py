@@ -57,9 +57,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     strategies: tuple[Strategy, ...] = (Strategy.MULTI_WORKER_MIRRORED,)
 
     def find_argument(self, name: str) -> Argument | None:
-        return next(
-            (argument for argument in self.arguments if argument.name == name), None
-        )
+        return next((argument for argument in self.arguments if argument.name == name), None)
 
     @property
     def defaults(self) -> dict[str, ArgumentValue]:
