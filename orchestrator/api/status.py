@@ -75,7 +75,7 @@ class _Struct(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_de
     """Base of all status structs."""
 
 
-class Condition(_Struct):
+class Condition(_Struct, frozen=True):
     type: ConditionType
     status: bool
     reason: str
@@ -84,7 +84,7 @@ class Condition(_Struct):
     observed_generation: int = 0
 
 
-class Member(_Struct):
+class Member(_Struct, frozen=True):
     """One replica's seat in an attempt: the pod or agent with this UID, under this address (host:port)."""
 
     role: Role
@@ -97,17 +97,31 @@ class Member(_Struct):
         return f"{self.role.value}-{self.index}"
 
 
-class Attempt(_Struct):
-    """One fixed membership with one cluster map. Every TF_CONFIG is rendered from this record."""
+class Stopping(_Struct, frozen=True, kw_only=True):
+    """A requested end of an attempt: every member saves and stops until `deadline`, then is killed."""
+
+    cause: Cause
+    since: datetime
+    deadline: datetime
+    member: str = ""
+
+
+class Attempt(_Struct, frozen=True, kw_only=True):
+    """One fixed membership with one cluster map. Every TF_CONFIG is rendered from this record.
+
+    `workers`: how many workers the spec asked for when it was opened (members may be fewer, see minReplicas).
+    """
 
     number: int
     members: tuple[Member, ...]
     start_time: datetime
     restore_step: int | None = None
+    workers: int = 0
     config_hash: str = ""
+    stopping: Stopping | None = None
 
 
-class EndedAttempt(_Struct):
+class EndedAttempt(_Struct, frozen=True):
     """How an attempt ended. `member` is the causing member's name (role-index)."""
 
     number: int
@@ -125,7 +139,7 @@ class EndedAttempt(_Struct):
     progressed: bool = False
 
 
-class ReplicaStatus(_Struct):
+class ReplicaStatus(_Struct, frozen=True):
     desired: int = 0
     ready: int = 0
     active: int = 0
@@ -133,7 +147,7 @@ class ReplicaStatus(_Struct):
     failed: int = 0
 
 
-class Progress(_Struct):
+class Progress(_Struct, frozen=True):
     """Training progress over all members. Rates are per second; loss and accuracy are finite or absent."""
 
     step: int | None = None
@@ -146,22 +160,38 @@ class Progress(_Struct):
     update_time: datetime | None = None
 
 
-class CheckpointStatus(_Struct):
+class CheckpointStatus(_Struct, frozen=True):
     step: int
     time: datetime
 
 
-class SideRestart(_Struct):
-    """Restarts of a replica outside the gang (evaluator, workers of ParameterServer, Independent replicas)."""
+class Side(_Struct, frozen=True, kw_only=True):
+    """A replica outside the gang (evaluator, workers of ParameterServer, Independent): it restarts alone.
 
-    name: str
-    count: int
-    time: datetime
-    cause: Cause
+    `run`: number of its present program start; it grows with every restart and every attempt it takes part in.
+    `attempt`: the attempt it was last started for. `not_before`: back-off of the next start.
+    """
+
+    role: Role
+    index: int
+    uid: str
+    run: int
+    attempt: int = 0
+    address: str = ""
+    restarts: int = 0
+    start_time: datetime | None = None
+    not_before: datetime | None = None
+    restore_step: int | None = None
+    cause: Cause | None = None
     exit_code: int | None = None
+    succeeded: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.role.value}-{self.index}"
 
 
-class JobStatus(_Struct):
+class JobStatus(_Struct, frozen=True):
     observed_generation: int = 0
     phase: Phase = Phase.CREATED
     reason: str = ""
@@ -177,8 +207,8 @@ class JobStatus(_Struct):
     steps_lost: int = 0
     attempt: Attempt | None = None
     attempts: tuple[EndedAttempt, ...] = ()
-    side_restarts: tuple[SideRestart, ...] = ()
-    succeeded_replicas: tuple[str, ...] = ()
+    sides: tuple[Side, ...] = ()
+    resume_time: datetime | None = None
     replica_statuses: dict[str, ReplicaStatus] = {}
     progress: Progress = Progress()
     checkpoint: CheckpointStatus | None = None

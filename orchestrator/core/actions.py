@@ -82,6 +82,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int = 0
     member: str = ""
     cause: Cause | None = None
+    exit_code: int | None = None
 
 
 class WantedOrder(msgspec.Struct, frozen=True, kw_only=True):

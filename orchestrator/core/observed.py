@@ -69,7 +69,8 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
 
     `connected`: its stream is open. `since`: when the coordinator first saw the present program state (attempt,
     state), on the controller's clock; `lost_at`: when the stream ended. `seconds_since_step` counts on while the
-    agent is connected. `step`: last step of the program of `attempt`, None before the first.
+    agent is connected. `step`: last step of the program of `attempt`, None before the first. `reported`: the program
+    of `attempt` has reported anything at all.
     """
 
     uid: str
@@ -90,6 +91,7 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     step: int | None = None
     seconds_since_step: float | None = None
     busy: str = ""
+    reported: bool = False
 
 
 class StopRequest(StrEnum):

@@ -1,0 +1,57 @@
+"""decide: what is observed of one job, and the moment, to what should happen: the heart of the project.
+
+Called by `controller.reconcile` for every backend and by the simulation. An ordered chain of judgements, the first
+that has something to say decides; replicas outside the gang are looked after beside it. Pure: no clock, no I/O.
+"""
+
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from orchestrator.api.status import Phase
+from orchestrator.core import ending, opening, running, sides, status, stopping
+from orchestrator.core.actions import Decision, Event, EventType, Reason
+from orchestrator.core.observed import Observed
+from orchestrator.core.turn import Turn
+
+_CHAIN = (
+    ending.finish,
+    stopping.stop_for_user,
+    stopping.suspend,
+    ending.reject,
+    ending.succeed,
+    ending.expire,
+    running.go_on,
+    opening.open_attempt,
+)
+
+
+def decide(seen: Observed, now: datetime) -> Decision:
+    """The decision for one job. The status in it is to be written before anything else of it is performed."""
+    if seen.deleting:
+        return Decision(status=seen.status)
+    turn, events = _begin(Turn(seen, now))
+    main = next(found for judge in _CHAIN if (found := judge(turn)) is not None)
+    decision = sides.attend(turn, main)
+    return replace(
+        decision,
+        status=status.complete(turn, decision.status),
+        events=(*events, *decision.events),
+    )
+
+
+def _begin(turn: Turn) -> tuple[Turn, tuple[Event, ...]]:
+    """The job's first turn, or its first after a suspension, starts its clock."""
+    recorded = turn.status
+    if turn.spec.run_policy.suspend or (
+        recorded.start_time is not None and recorded.phase is not Phase.SUSPENDED
+    ):
+        return turn, ()
+    if recorded.phase is Phase.SUSPENDED:
+        entered = status.enter(recorded, Phase.RESTARTING, Reason.RESUMED, "the job was resumed", turn.now)
+        entered = replace(entered, resume_time=turn.now)
+    else:
+        entered = status.enter(recorded, Phase.CREATED, Reason.CREATED, "the job was accepted", turn.now)
+    entered = replace(entered, start_time=turn.now)
+    event = Event(type=EventType.NORMAL, reason=Reason(entered.reason), message=entered.message)
+    return Turn(replace(turn.seen, status=entered), turn.now), (event,)

@@ -1,0 +1,175 @@
+"""What runs: every replica's program, environment, name and address, from the spec alone.
+
+The one planner: `tfo plan` prints it, the local backend starts processes from it, the Kubernetes backend pods.
+What belongs to an attempt (TF_CONFIG, rank, restore step) is added by `wanted`. Pure.
+"""
+
+import json
+from collections.abc import Mapping
+
+import msgspec
+
+from orchestrator.api.types import JobSpec, JsonObject, Role, TensorFlowJob, Toggle
+from orchestrator.core import membership, names
+from orchestrator.protocol import environment as env
+
+WORKLOADS_MODULE = "orchestrator.workloads"
+PYTHON = "python"
+
+
+class Folders(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a backend keeps a job's files; empty: nowhere."""
+
+    checkpoints: str = ""
+    logs: str = ""
+    models: str = ""
+    data: str = ""
+
+
+class ReplicaPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """One replica: its program (argv; empty: the image's own), where it runs, and its environment."""
+
+    role: Role
+    index: int
+    name: str
+    argv: tuple[str, ...]
+    working_dir: str
+    env: dict[str, str]
+    gpus: int | None
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that runs for one job."""
+
+    job: str
+    service: str
+    replicas: tuple[ReplicaPlan, ...]
+
+
+def plan(job: TensorFlowJob, folders: Folders, *, report_seconds: float) -> Plan:
+    """`job` is defaulted and valid. `report_seconds`: the backend's default of telemetry.everySeconds."""
+    name = job.metadata.name
+    seats = membership.seats(job.spec)
+    return Plan(
+        job=name,
+        service=names.service(name),
+        replicas=tuple(_replica(job, role, index, folders, report_seconds) for role, index in seats),
+    )
+
+
+def _replica(
+    job: TensorFlowJob, role: Role, index: int, folders: Folders, report_seconds: float
+) -> ReplicaPlan:
+    container = container_of(job.spec, role)
+    spec = membership.replica_spec(job.spec, role)
+    return ReplicaPlan(
+        role=role,
+        index=index,
+        name=names.replica(job.metadata.name, role, index),
+        argv=argv(job.spec, role),
+        working_dir=str(container.get("workingDir") or ""),
+        env=job_env(job, folders, report_seconds) | container_env(container) | seat_env(role, index),
+        gpus=spec.gpus if spec else None,
+    )
+
+
+def template_of(spec: JobSpec, role: Role) -> JsonObject:
+    """The role's own template, else the job's."""
+    own = membership.replica_spec(spec, role)
+    return (own.template if own and own.template else spec.template) or {}
+
+
+def container_of(spec: JobSpec, role: Role) -> JsonObject:
+    """The container that trains: the one named `tensorflow`, else the first."""
+    found = (template_of(spec, role).get("spec") or {}).get("containers") or [{}]
+    named = (one for one in found if one.get("name") == names.CONTAINER)
+    chosen: JsonObject = next(named, found[0])
+    return chosen
+
+
+def argv(spec: JobSpec, role: Role) -> tuple[str, ...]:
+    """The program: the template's command and args, else the built-in workload."""
+    container = container_of(spec, role)
+    command = [*(container.get("command") or ()), *(container.get("args") or ())]
+    if command or spec.workload is None:
+        return tuple(str(one) for one in command)
+    return (PYTHON, "-m", WORKLOADS_MODULE, spec.workload.name, *workload_args(spec.workload.args))
+
+
+def workload_args(args: Mapping[str, object]) -> tuple[str, ...]:
+    """--name=value, sorted by name; texts as they are, everything else as JSON."""
+    return tuple(f"--{name}={_text(args[name])}" for name in sorted(args) if args[name] is not None)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+
+
+def job_env(job: TensorFlowJob, folders: Folders, report_seconds: float) -> dict[str, str]:
+    """The same in every replica and every attempt."""
+    spec = job.spec
+    found = {
+        env.JOB: job.metadata.name,
+        env.CHECKPOINT_DIR: folders.checkpoints,
+        env.CHECKPOINT_EVERY_STEPS: str(spec.checkpoint.every_steps),
+        env.CHECKPOINT_KEEP: str(spec.checkpoint.keep),
+        env.DATA_DIR: folders.data,
+        env.LOG_DIR: folders.logs,
+        env.MODEL_DIR: folders.models,
+        env.REPORT_SECONDS: f"{spec.telemetry.every_seconds or report_seconds:g}",
+        env.INSTRUMENT: ",".join(instruments(spec)),
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def instruments(spec: JobSpec) -> tuple[str, ...]:
+    """What the start-up hook may do."""
+    wishes = {
+        "metrics": spec.instrument.metrics,
+        "checkpoint": spec.instrument.checkpoint,
+        "kerasFix": spec.instrument.keras_fix,
+    }
+    return tuple(name for name, wish in wishes.items() if wish is Toggle.AUTO)
+
+
+def seat_env(role: Role, index: int) -> dict[str, str]:
+    return {env.ROLE: role.value, env.INDEX: str(index)}
+
+
+def container_env(container: JsonObject) -> dict[str, str]:
+    """The template's plain variables; those that refer to other objects are Kubernetes' business."""
+    return {
+        one["name"]: str(one["value"]) for one in container.get("env") or () if one.get("value") is not None
+    }
+
+
+def ignored_locally(job: TensorFlowJob) -> tuple[str, ...]:
+    """Fields that are set but have no effect on this machine: said once at the start."""
+    spec = job.spec
+    found = [path for path, is_set in _local_checks(spec) if is_set]
+    for role in Role:
+        if membership.replicas(spec, role):
+            found += [path for path in _ignored_in(spec, role) if path not in found]
+    return tuple(found)
+
+
+def _local_checks(spec: JobSpec) -> tuple[tuple[str, bool], ...]:
+    run = spec.run_policy
+    return (
+        ("runPolicy.schedulingPolicy", run.scheduling_policy is not None),
+        ("runPolicy.ttlSecondsAfterFinished", run.ttl_seconds_after_finished is not None),
+        ("runPolicy.managedBy", run.managed_by is not None),
+        ("recovery.agent: Disabled", spec.recovery.agent == "Disabled"),
+        ("recovery.warmStart", spec.recovery.warm_start),
+        ("checkpoint.volumeClaim", spec.checkpoint.volume_claim is not None),
+        ("logs.volumeClaim", spec.logs.volume_claim is not None),
+        ("tensorboard.enabled", spec.tensorboard.enabled),
+    )
+
+
+def _ignored_in(spec: JobSpec, role: Role) -> tuple[str, ...]:
+    pod = template_of(spec, role).get("spec") or {}
+    container = container_of(spec, role)
+    found = [("image", container.get("image")), ("resources", container.get("resources"))]
+    found += [(name, pod.get(name)) for name in ("volumes", "initContainers", "nodeSelector", "tolerations")]
+    return tuple(f"template: {name}" for name, value in found if value)

@@ -1,0 +1,142 @@
+"""What the end of an attempt means for the job: restart, or fail, and how long to wait.
+
+Called by `decide` when an attempt has ended. One function per API field or rule; pure.
+"""
+
+from dataclasses import dataclass
+
+from orchestrator.api.status import Cause, EndedAttempt, JobStatus
+from orchestrator.api.types import ExitCodeAction, JobSpec, RestartPolicy, Role
+from orchestrator.core import membership
+from orchestrator.core.actions import Reason
+from orchestrator.core.cause import SIGNAL_BASE, End
+
+BACKOFF_CAP_SECONDS = 60.0
+NO_PROGRESS_ATTEMPTS = 5
+KEPT_ATTEMPTS = 10
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why the job ends as Failed."""
+
+    reason: Reason
+    message: str
+
+
+def failure(spec: JobSpec, status: JobStatus, end: End) -> Failure | None:
+    """None: a new attempt is allowed. `status` holds the ended attempt; its restarts are those made so far."""
+    return (
+        exit_code_rule(spec, end)
+        or restart_policy(spec, end)
+        or backoff_limit(spec, status, end)
+        or no_progress(status)
+    )
+
+
+def exit_code_rule(spec: JobSpec, end: End) -> Failure | None:
+    if action_for(spec, end) is not ExitCodeAction.FAIL:
+        return None
+    return Failure(Reason.EXIT_CODE_RULE, f"{describe(end)}; recovery.exitCodes says Fail for it")
+
+
+def action_for(spec: JobSpec, end: End) -> ExitCodeAction | None:
+    """What recovery.exitCodes says of the cause; only of programs that ended with a code."""
+    if end.exit_code is None or end.cause not in (Cause.PROGRAM_EXIT, Cause.PROGRAM_SIGNAL):
+        return None
+    return next((rule.action for rule in spec.recovery.exit_codes if end.exit_code in rule.codes), None)
+
+
+def restart_policy(spec: JobSpec, end: End) -> Failure | None:
+    if action_for(spec, end) is ExitCodeAction.RESTART:
+        return None
+    policy = policy_of(spec, end.member.role)
+    if policy is RestartPolicy.NEVER:
+        return Failure(Reason.RESTART_POLICY, f"{describe(end)}; its restartPolicy is Never")
+    if policy is RestartPolicy.EXIT_CODE and is_permanent(end):
+        return Failure(
+            Reason.RESTART_POLICY, f"{describe(end)}; restartPolicy ExitCode restarts only codes from 128 on"
+        )
+    return None
+
+
+def policy_of(spec: JobSpec, role: Role) -> RestartPolicy:
+    found = membership.replica_spec(spec, role)
+    return found.restart_policy if found else RestartPolicy.ON_FAILURE
+
+
+def is_permanent(end: End) -> bool:
+    """TFJob's ExitCode policy: 1 to 127 are the program's own failures, 128 and up come from outside."""
+    return end.cause is Cause.PROGRAM_EXIT and end.exit_code is not None and end.exit_code < SIGNAL_BASE
+
+
+def backoff_limit(spec: JobSpec, status: JobStatus, end: End) -> Failure | None:
+    limit = spec.run_policy.backoff_limit
+    if not end.cause.is_restart or status.restarts < limit:
+        return None
+    times = "restart" if limit == 1 else "restarts"
+    return Failure(Reason.BACKOFF_LIMIT, f"{describe(end)}; no restart left (backoffLimit: {limit} {times})")
+
+
+def no_progress(status: JobStatus) -> Failure | None:
+    """Five attempts in a row ended by disruption without a higher step, in a job that reports steps."""
+    tail = status.attempts[-NO_PROGRESS_ATTEMPTS:]
+    if len(tail) < NO_PROGRESS_ATTEMPTS or any(one.progressed or not one.cause.is_disruption for one in tail):
+        return None
+    if all(one.step is None and one.restore_step is None for one in status.attempts):
+        return None
+    return Failure(
+        Reason.NO_PROGRESS, f"{NO_PROGRESS_ATTEMPTS} attempts in a row were disrupted before any progress"
+    )
+
+
+def backoff_seconds(status: JobStatus) -> float:
+    """The first restart since the last progress is immediate, later ones wait 1, 2, 4 ... at most 60 s."""
+    if not status.attempts or not status.attempts[-1].cause.is_restart:
+        return 0.0
+    return backoff(restarts_since_progress(status.attempts))
+
+
+def restarts_since_progress(ended: tuple[EndedAttempt, ...]) -> int:
+    count = 0
+    for one in reversed(ended):
+        count += one.cause.is_restart
+        if one.progressed:
+            break
+    return count
+
+
+def backoff(count: int) -> float:
+    return 0.0 if count <= 1 else min(BACKOFF_CAP_SECONDS, 2.0 ** (count - 2))
+
+
+_PHRASES: dict[Cause, str] = {
+    Cause.OUT_OF_MEMORY: "ran out of memory",
+    Cause.AGENT_LOST: "lost its agent",
+    Cause.POD_LOST: "is gone",
+    Cause.EVICTED: "was evicted",
+    Cause.PREEMPTED: "was preempted",
+    Cause.NODE_LOST: "lost its node",
+    Cause.HANG: "hangs",
+    Cause.START_TIMEOUT: "did not start in time",
+    Cause.RESIZE: "the job was resized",
+    Cause.SUSPEND: "the job was suspended",
+    Cause.USER: "the job was stopped",
+}
+
+_SIGNALS = {1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL",
+            11: "SIGSEGV", 13: "SIGPIPE", 14: "SIGALRM", 15: "SIGTERM", 24: "SIGXCPU", 25: "SIGXFSZ"}  # fmt: skip
+
+
+def signal_name(number: int) -> str:
+    return _SIGNALS.get(number, f"signal {number}")
+
+
+def describe(end: End) -> str:
+    """One phrase for people: worker-1 was killed by SIGKILL."""
+    name = end.member.name
+    if end.cause is Cause.PROGRAM_SIGNAL and end.signal:
+        return f"{name} was killed by {signal_name(end.signal)}"
+    if end.cause is Cause.PROGRAM_EXIT:
+        return f"{name} exited with code {end.exit_code}" + (f": {end.message}" if end.message else "")
+    return f"{name} {_PHRASES[end.cause]}" + (f": {end.message}" if end.message else "")

@@ -1,0 +1,136 @@
+"""Building the next status: conditions, replica counts, progress, checkpoint.
+
+Called by `decide` and its parts. Pure; a condition's transition time changes only with its status.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from orchestrator.api.status import (
+    CheckpointStatus,
+    Condition,
+    ConditionType,
+    JobStatus,
+    Phase,
+    Progress,
+    ReplicaStatus,
+)
+from orchestrator.api.types import Role
+from orchestrator.core import membership, names
+from orchestrator.core.actions import Reason
+from orchestrator.core.observed import Replica, ReplicaPhase
+from orchestrator.core.turn import Turn
+
+PROGRESS_SECONDS = 10.0
+"""Progress alone is written at most this often."""
+
+_CONDITIONS: dict[Phase, tuple[ConditionType, tuple[ConditionType, ...]]] = {
+    Phase.CREATED: (ConditionType.CREATED, ()),
+    Phase.RUNNING: (ConditionType.RUNNING, (ConditionType.RESTARTING, ConditionType.SUSPENDED)),
+    Phase.RESTARTING: (ConditionType.RESTARTING, (ConditionType.RUNNING, ConditionType.SUSPENDED)),
+    Phase.SUSPENDED: (ConditionType.SUSPENDED, (ConditionType.RUNNING, ConditionType.RESTARTING)),
+    Phase.SUCCEEDED: (ConditionType.SUCCEEDED, (ConditionType.RUNNING, ConditionType.RESTARTING)),
+    Phase.FAILED: (ConditionType.FAILED, (ConditionType.RUNNING, ConditionType.RESTARTING)),
+    Phase.STOPPED: (ConditionType.SUSPENDED, (ConditionType.RUNNING, ConditionType.RESTARTING)),
+}
+"""Phase -> the condition it makes true, and those it makes false where they exist."""
+
+
+def enter(status: JobStatus, phase: Phase, reason: Reason, message: str, now: datetime) -> JobStatus:
+    """The status in another phase, with its conditions moved along."""
+    true, false = _CONDITIONS[phase]
+    conditions = status.conditions
+    for kind in false:
+        if any(one.type is kind for one in conditions):
+            conditions = with_condition(conditions, _condition(kind, False, reason, message, now))
+    conditions = with_condition(conditions, _condition(true, True, reason, message, now))
+    completion = now if phase.is_final else None
+    return replace(
+        status,
+        phase=phase,
+        reason=reason.value,
+        message=message,
+        conditions=conditions,
+        completion_time=completion,
+    )
+
+
+def _condition(kind: ConditionType, status: bool, reason: Reason, message: str, now: datetime) -> Condition:
+    return Condition(kind, status, reason.value, message, now)
+
+
+def with_condition(conditions: tuple[Condition, ...], new: Condition) -> tuple[Condition, ...]:
+    """Replaces the condition of the same type; a changed one moves to the end of the list."""
+    old = next((one for one in conditions if one.type is new.type), None)
+    if old is None:
+        return (*conditions, new)
+    if (old.status, old.reason, old.message) == (new.status, new.reason, new.message):
+        return conditions
+    if old.status == new.status:
+        new = replace(new, last_transition_time=old.last_transition_time)
+    return (*(one for one in conditions if one.type is not new.type), new)
+
+
+def complete(turn: Turn, status: JobStatus) -> JobStatus:
+    """What every turn brings up to date: counts, progress, checkpoint, generation."""
+    counts = replica_statuses(turn)
+    desired = sum(one.desired for one in counts.values())
+    return replace(
+        status,
+        observed_generation=turn.seen.job.metadata.generation or 0,
+        selector=names.selector(turn.seen.job.metadata.name),
+        replica_statuses=counts,
+        ready=f"{sum(one.ready for one in counts.values())}/{desired}",
+        progress=_progress(turn, status),
+        checkpoint=_checkpoint(turn),
+    )
+
+
+def replica_statuses(turn: Turn) -> dict[str, ReplicaStatus]:
+    found = {}
+    for role in Role:
+        desired = membership.replicas(turn.spec, role)
+        if desired:
+            found[role.value] = _count(turn, desired, [one for one in turn.seen.replicas if one.role is role])
+    return found
+
+
+def _count(turn: Turn, desired: int, replicas: Iterable[Replica]) -> ReplicaStatus:
+    phases = [one.phase for one in replicas]
+    ready = sum(1 for one in replicas if _is_ready(turn, one))
+    return ReplicaStatus(
+        desired=desired,
+        ready=ready,
+        active=sum(not one.is_terminal for one in phases),
+        succeeded=phases.count(ReplicaPhase.SUCCEEDED),
+        failed=phases.count(ReplicaPhase.FAILED),
+    )
+
+
+def _is_ready(turn: Turn, replica: Replica) -> bool:
+    if replica.phase is not ReplicaPhase.RUNNING or replica.deleting:
+        return False
+    agent = turn.agents.get(replica.uid)
+    return agent is not None and agent.connected if turn.has_agents else True
+
+
+def _progress(turn: Turn, status: JobStatus) -> Progress:
+    """The newest progress when it is due or the phase changed; else as it was written."""
+    recorded = turn.seen.status.progress
+    is_due = recorded.update_time is None or turn.since(recorded.update_time) >= PROGRESS_SECONDS
+    if turn.seen.progress.update_time is None:
+        return recorded
+    if is_due or status.phase is not turn.seen.status.phase or status.attempt is not turn.seen.status.attempt:
+        return turn.seen.progress
+    return recorded
+
+
+def _checkpoint(turn: Turn) -> CheckpointStatus | None:
+    """Never decreases: an agent that does not see its volume yet knows of no checkpoint."""
+    recorded = turn.seen.status.checkpoint
+    step = turn.checkpoint_step
+    if step is None or (recorded is not None and step <= recorded.step):
+        return recorded
+    return CheckpointStatus(step, turn.now)

@@ -1,0 +1,39 @@
+"""What each agent should be doing, rendered from the recorded attempt: orders for the coordinator's table.
+
+Called by `decide`. The environment of an attempt is made here; that of the job in `plan`. Pure.
+"""
+
+from orchestrator.api.status import Attempt, Member, Side
+from orchestrator.api.types import JobSpec, Role
+from orchestrator.core import membership, tf_config
+from orchestrator.protocol import environment as env
+from orchestrator.protocol.messages import Run
+
+
+def attempt_env(spec: JobSpec, members: tuple[Member, ...], me: Member) -> dict[str, str]:
+    """TF_CONFIG and place among the members. The evaluator is alone: rank 0 of 1."""
+    trainers = tuple(one for one in members if membership.is_trainer(one.role))
+    alone = me.role is Role.EVALUATOR
+    place = 0 if alone else [(one.role, one.index) for one in trainers].index((me.role, me.index))
+    found = {env.RANK: str(place), env.WORLD_SIZE: str(1 if alone else len(trainers))}
+    if tf_config.is_needed(spec):
+        found[env.TF_CONFIG] = tf_config.render(members, me)
+    return found
+
+
+def start_env(run: int, restore_step: int | None) -> dict[str, str]:
+    return {env.ATTEMPT: str(run), env.RESTORE_STEP: "" if restore_step is None else str(restore_step)}
+
+
+def run_member(spec: JobSpec, attempt: Attempt, me: Member) -> Run:
+    """The order that starts this member's program of this attempt."""
+    found = attempt_env(spec, attempt.members, me) | start_env(attempt.number, attempt.restore_step)
+    return Run(attempt=attempt.number, env=found)
+
+
+def run_side(spec: JobSpec, attempt: Attempt | None, side: Side) -> Run:
+    """The order that starts a replica outside the gang, under its own run number."""
+    me = Member(role=side.role, index=side.index, uid=side.uid, address=side.address)
+    members = attempt.members if attempt else ()
+    found = attempt_env(spec, members, me) | start_env(side.run, side.restore_step)
+    return Run(attempt=side.run, env=found)
