@@ -1,0 +1,74 @@
+"""Writes and reads the state of a model with its optimizer: Keras 3, tf_keras, or a tf.train.Checkpoint.
+
+Called by `checkpointer` with a folder. Every member of a MultiWorkerMirroredStrategy calls it at the same step, since
+reading a variable may be a collective. Knows nothing of steps and commits. Python 3.9 syntax.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import sys
+from pathlib import Path
+from typing import Any, Iterator
+
+KERAS_FILE = "model.weights.h5"
+TENSORFLOW_PREFIX = "state"
+
+
+def write_model(model: Any, folder: Path) -> None:
+    """Weights and optimizer state into the folder. Raises OSError if the disk refuses."""
+    with _disk_errors():
+        if is_keras_3(model):
+            model.save_weights(str(folder / KERAS_FILE))
+        else:
+            _trackable(model).write(str(folder / TENSORFLOW_PREFIX))
+
+
+def read_model(model: Any, folder: Path) -> None:
+    """Weights and optimizer state from the folder; the optimizer is built first, so that its state has a place."""
+    build_optimizer(model)
+    if is_keras_3(model):
+        model.load_weights(str(folder / KERAS_FILE))
+    else:
+        _trackable(model).read(str(folder / TENSORFLOW_PREFIX)).assert_existing_objects_matched()
+
+
+def build_optimizer(model: Any) -> None:
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is None or getattr(optimizer, "built", False):
+        return
+    with model.distribute_strategy.scope():
+        optimizer.build(model.trainable_variables)
+
+
+def is_keras_3(model: Any) -> bool:
+    return any(base.__module__.split(".")[0] == "keras" for base in type(model).__mro__)
+
+
+def _trackable(model: Any) -> Any:
+    import tensorflow as tf
+
+    if isinstance(model, tf.train.Checkpoint):
+        return model
+    return tf.train.Checkpoint(model=model, optimizer=model.optimizer)
+
+
+@contextlib.contextmanager
+def _disk_errors() -> Iterator[None]:
+    """HDF5 says "errno = 28" in a RuntimeError when it closes a file on a full disk; TensorFlow has its own words."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "errno = " not in str(error):
+            raise
+        raise OSError(errno.EIO, str(error)) from error
+    except Exception as error:
+        if not _is_full(error):
+            raise
+        raise OSError(errno.ENOSPC, str(error)) from error
+
+
+def _is_full(error: Exception) -> bool:
+    tf = sys.modules.get("tensorflow")
+    return tf is not None and isinstance(error, tf.errors.ResourceExhaustedError)

@@ -1,0 +1,120 @@
+"""The Keras callback that reports: steps, their durations, loss and metrics, what `fit` is busy with.
+
+Given to `model.fit` by users, by the built-in workloads, and by the start-up hook. Works with Keras 3 and tf_keras.
+It never waits for a device and never looks at values unless a report is due; all sending happens in the thread that
+trains, since Keras 3 may call the batch-end hook from a pool. Python 3.9 syntax.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Dict, Mapping, Optional
+
+from orchestrator.train.keras_base import with_keras_base
+from orchestrator.train.reporter import Reporter, current
+from orchestrator.train.steps import StepCount, steps_per_execution
+
+Logs = Optional[Mapping[str, Any]]
+
+
+class ReportCallback:
+    """Reports what `model.fit` does to the agent; without an agent it does nothing.
+
+    total_steps: steps of the whole job, over all epochs and resumes; by default what `fit` says of itself.
+    examples_per_step: examples that this process handles in a step (its share of the global batch).
+    initial_step: steps done before this `fit`; by default what the optimizer and earlier fits say.
+    """
+
+    async_safe = True
+    """Tells Keras 3 that finished batches may be handed over from its thread pool."""
+    _supports_tf_logs = True
+    """Tells tf_keras not to convert the logs of every batch."""
+
+    model: Any
+    params: Dict[str, Any]
+
+    def __new__(cls, *arguments: object, **named: object) -> ReportCallback:
+        return object.__new__(with_keras_base(cls))
+
+    def __init__(
+        self,
+        total_steps: Optional[int] = None,
+        examples_per_step: Optional[float] = None,
+        initial_step: Optional[int] = None,
+    ) -> None:
+        super().__init__()
+        self._total_steps = total_steps
+        self._examples_per_step = examples_per_step or 0.0
+        self._count = StepCount(initial_step)
+        self._reporter: Reporter = current()
+        self._logs: Logs = None
+        self._since: Optional[float] = None
+        self._saving_seconds = 0.0
+        self._is_compiling = True
+        self._epoch_steps: Optional[int] = None
+
+    def on_train_begin(self, logs: Logs = None) -> None:
+        self._count.begin_training(self.model)
+        self._is_compiling = True
+        self._epoch_steps = self.params.get("steps") if self.params else None
+        self._reporter.set_busy("compiling")
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        self._count.begin_epoch()
+        epochs = (self.params or {}).get("epochs")
+        total = self._total_steps
+        if total is None and epochs and self._epoch_steps:
+            total = self._count.completed + (epochs - epoch) * self._epoch_steps
+        self._reporter.set_plan(total_steps=total, epoch=epoch + 1, total_epochs=epochs)
+        self._since = None
+
+    def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:
+        begun = time.monotonic()
+        self._add_steps(self._count.begin_batch(batch), begun)
+        ended = time.monotonic()
+        self._since, self._saving_seconds = ended, self._reporter.saving_seconds
+        self._reporter.add_callback_seconds(ended - begun)
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        self._logs = logs
+        self._count.end_batch(batch)
+
+    def on_test_begin(self, logs: Logs = None) -> None:
+        self._reporter.set_busy("evaluating")
+
+    def on_test_end(self, logs: Logs = None) -> None:
+        self._reporter.set_busy("")
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        before = self._count.completed
+        self._add_steps(self._count.end_epoch(steps_per_execution(self.model)), None)
+        self._epoch_steps = self._epoch_steps or (self._count.completed - before) or None
+        self._reporter.set_metrics(logs or {})
+        self._reporter.send()
+
+    def on_train_end(self, logs: Logs = None) -> None:
+        self._count.end_training()
+        # Why busy? What a program does after its training (evaluate, export) is no step, and no hang either.
+        self._reporter.set_busy("evaluating")
+
+    def _add_steps(self, steps: int, now: Optional[float]) -> None:
+        if steps == 0:
+            return
+        seconds = None if now is None or self._is_compiling else self._seconds_until(now)
+        self._is_compiling = False
+        self._reporter.count_steps(
+            self._count.completed,
+            steps,
+            seconds / steps if seconds else None,
+            steps * self._examples_per_step,
+        )
+        if self._reporter.busy == "compiling":
+            self._reporter.set_busy("")
+        if self._reporter.is_due_after(self._count.completed):
+            self._reporter.set_metrics(self._logs or {})
+            self._reporter.send()
+
+    def _seconds_until(self, now: float) -> Optional[float]:
+        if self._since is None:
+            return None
+        return max(0.0, now - self._since - (self._reporter.saving_seconds - self._saving_seconds))

@@ -1,0 +1,298 @@
+"""Sends what a training process has to say to its agent: JSON datagrams on a UNIX socket, never waiting, never raising.
+
+Called by `report()`, the Keras callbacks and the checkpointer. Counters are increments since the last datagram that
+the kernel accepted, so one that did not fit loses nothing. It must not slow training down: without a socket every
+call returns at once, and values are converted only when a datagram is due. Python 3.9, standard library only.
+"""
+
+from __future__ import annotations
+
+import atexit
+import math
+import os
+import socket
+import threading
+import time
+from bisect import bisect_left
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Callable, Deque, Dict, List, Mapping, Optional
+
+from orchestrator.protocol import environment as env
+from orchestrator.protocol.datagrams import Checkpointed, Datagram, ProtocolError, encode
+from orchestrator.protocol.fields import MAX_METRIC_NAME, MAX_METRICS
+from orchestrator.protocol.messages import STEP_BUCKETS
+from orchestrator.train.ownership import Ownership
+
+DEFAULT_SECONDS = 1.0
+MAX_NOTE = 1000
+MAX_PENDING = 16
+
+
+@dataclass
+class Increments:
+    """What was counted since the last datagram that got through."""
+
+    steps: int = 0
+    examples: float = 0.0
+    step_seconds: List[int] = field(default_factory=lambda: [0] * (len(STEP_BUCKETS) + 1))
+    step_seconds_sum: float = 0.0
+    callback_seconds: float = 0.0
+
+    def count(self, steps: int, seconds_each: Optional[float], examples: float) -> None:
+        """Count steps that took so many seconds each; None where nobody measured."""
+        self.steps += steps
+        self.examples += examples
+        if seconds_each is not None and steps > 0:
+            self.step_seconds[bisect_left(STEP_BUCKETS, seconds_each)] += steps
+            self.step_seconds_sum += seconds_each * steps
+
+
+@dataclass
+class Standing:
+    """What holds until something else is said."""
+
+    step: Optional[int] = None
+    total_steps: Optional[int] = None
+    epoch: Optional[int] = None
+    total_epochs: Optional[int] = None
+    busy: str = ""
+
+
+class Reporter:
+    """Collects what happened in this process and sends it when it is due. Safe to call from several threads."""
+
+    def __init__(
+        self,
+        path: str = "",
+        interval: float = DEFAULT_SECONDS,
+        attempt: Optional[int] = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._path = path
+        self._interval = interval
+        self._attempt = attempt
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._ownership = Ownership(path)
+        self._socket: Optional[socket.socket] = None
+        self._next = float("-inf")
+        self._is_step_said = False
+        self._increments = Increments()
+        self._standing = Standing()
+        self._metrics: Dict[str, object] = {}
+        self._checkpoints: Deque[Checkpointed] = deque(maxlen=MAX_PENDING)
+        self._notes: Deque[str] = deque(maxlen=MAX_PENDING)
+        self.saving_seconds = 0.0
+        """Seconds spent in saves so far; who measures a step around one subtracts them."""
+
+    @property
+    def is_active(self) -> bool:
+        """Whether anybody listens."""
+        return bool(self._path)
+
+    def is_due(self) -> bool:
+        """Whether the next datagram may be sent."""
+        return self.is_active and self._clock() >= self._next
+
+    def is_due_after(self, step: int) -> bool:
+        """Whether a datagram should be sent now that this step is done: the first, the last, or in time."""
+        if not self.is_active:
+            return False
+        return not self._is_step_said or step == self._standing.total_steps or self._clock() >= self._next
+
+    def count_steps(
+        self, step: int, steps: int = 1, seconds_each: Optional[float] = None, examples: float = 0.0
+    ) -> None:
+        """`step` is done; `steps` is how many more than at the last call."""
+        with self._lock:
+            self._increments.count(steps, seconds_each, examples)
+            self._standing.step = max(0, step)
+
+    def set_plan(
+        self,
+        total_steps: Optional[int] = None,
+        epoch: Optional[int] = None,
+        total_epochs: Optional[int] = None,
+    ) -> None:
+        """How far training is to go, and the epoch it is in; None: as before."""
+        with self._lock:
+            now = self._standing
+            now.total_steps = now.total_steps if total_steps is None else max(0, int(total_steps))
+            now.epoch = now.epoch if epoch is None else max(0, int(epoch))
+            now.total_epochs = now.total_epochs if total_epochs is None else max(0, int(total_epochs))
+
+    def set_metrics(self, metrics: Mapping[str, object]) -> None:
+        """Latest values by name; anything that `float` takes. Converted only when they are sent."""
+        with self._lock:
+            self._metrics.update(metrics)
+
+    def set_busy(self, busy: str) -> None:
+        """ "", compiling, evaluating, saving or stopping; a change is sent at once."""
+        with self._lock:
+            if busy != self._standing.busy:
+                self._standing.busy = busy
+                self.send()
+
+    @property
+    def busy(self) -> str:
+        return self._standing.busy
+
+    def add_examples(self, examples: float) -> None:
+        with self._lock:
+            self._increments.examples += examples
+
+    def add_callback_seconds(self, seconds: float) -> None:
+        """Time that reporting itself took from the training."""
+        with self._lock:
+            self._increments.callback_seconds += seconds
+
+    def add_checkpoint(self, step: int, ok: bool, seconds: float) -> None:
+        """A save ended; sent at once."""
+        with self._lock:
+            self._checkpoints.append(Checkpointed(step=step, ok=ok, seconds=seconds))
+            self.send()
+
+    def add_note(self, text: str) -> None:
+        """A sentence for the person who watches; sent at once."""
+        with self._lock:
+            self._notes.append(text[:MAX_NOTE])
+            self.send()
+
+    def send(self) -> bool:
+        """Send what there is, now. False if it did not get through; its counts then go with the next one."""
+        if not self.is_active:
+            return False
+        with self._lock:
+            self._next = self._clock() + self._interval
+            if not self._ownership.is_held():
+                return False
+            while self._send_one():
+                if not self._checkpoints and not self._notes:
+                    return True
+            return False
+
+    def close(self) -> None:
+        """Send what is left and let another process of the program report."""
+        with self._lock:
+            if self._has_news():
+                self.send()
+            self._ownership.release()
+            if self._socket is not None:
+                self._socket.close()
+                self._socket = None
+
+    def disown(self) -> None:
+        """Give the right to report away without a word; for a forked child, whose parent still holds it."""
+        self._ownership.release()
+
+    def _has_news(self) -> bool:
+        return bool(self._increments.steps or self._metrics or self._checkpoints or self._notes)
+
+    def _send_one(self) -> bool:
+        metrics = finite_metrics(self._metrics)
+        try:
+            self._put(encode(self._datagram(metrics)))
+        except ProtocolError:
+            self._forget()  # nothing that is said here can be refused; should it ever be, do not repeat it for ever
+            return False
+        except OSError:
+            return False
+        self._forget()
+        return True
+
+    def _datagram(self, metrics: Dict[str, Optional[float]]) -> Datagram:
+        counted, standing = self._increments, self._standing
+        return Datagram(
+            attempt=self._attempt,
+            pid=os.getpid(),
+            step=standing.step,
+            total_steps=standing.total_steps,
+            epoch=standing.epoch,
+            total_epochs=standing.total_epochs,
+            metrics=metrics,
+            steps=counted.steps,
+            examples=int(counted.examples),
+            non_finite=sum(value is None for value in metrics.values()),
+            step_seconds=tuple(counted.step_seconds) if counted.step_seconds_sum else (),
+            step_seconds_sum=counted.step_seconds_sum,
+            callback_seconds=counted.callback_seconds,
+            busy=standing.busy,
+            checkpoint=self._checkpoints[0] if self._checkpoints else None,
+            note=self._notes[0] if self._notes else None,
+        )
+
+    def _put(self, data: bytes) -> None:
+        if self._socket is None:
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            self._socket.setblocking(False)
+        self._socket.sendto(data, self._path)
+
+    def _forget(self) -> None:
+        fraction = self._increments.examples % 1.0
+        self._increments = Increments(examples=fraction)
+        self._metrics = {}
+        self._is_step_said = self._is_step_said or self._standing.step is not None
+        for queue in (self._checkpoints, self._notes):
+            if queue:
+                queue.popleft()
+
+
+def finite_metrics(values: Mapping[str, object]) -> Dict[str, Optional[float]]:
+    """Those that are numbers, None for NaN and infinities; at most as many as a datagram may carry."""
+    found: Dict[str, Optional[float]] = {}
+    for name, value in values.items():
+        try:
+            number = float(value)  # type: ignore[arg-type]  # tensors and arrays are numbers too; the rest is skipped
+        except Exception:
+            continue
+        if len(name) <= MAX_METRIC_NAME and len(found) < MAX_METRICS:
+            found[name] = number if math.isfinite(number) else None
+    return found
+
+
+def read_reporter(environ: Mapping[str, str]) -> Reporter:
+    """The reporter that this environment describes; an inactive one where there is no agent."""
+    return Reporter(
+        path=environ.get(env.REPORT_SOCKET, ""),
+        interval=_positive(environ.get(env.REPORT_SECONDS, "")) or DEFAULT_SECONDS,
+        attempt=_whole(environ.get(env.ATTEMPT, "")),
+    )
+
+
+def _positive(text: str) -> Optional[float]:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and value > 0 else None
+
+
+def _whole(text: str) -> Optional[int]:
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
+_of_process: List[Reporter] = []
+
+
+def current() -> Reporter:
+    """The one reporter of this process."""
+    if not _of_process:
+        _of_process.append(read_reporter(os.environ))
+        atexit.register(_close)
+    return _of_process[0]
+
+
+def _close() -> None:
+    for each in _of_process:
+        each.close()
+
+
+def _forget_parents() -> None:
+    """A forked child has its own pid and its own story; the parent's unsent counts are the parent's."""
+    for each in _of_process:
+        each.disown()
+    _of_process.clear()
+
+
+os.register_at_fork(after_in_child=_forget_parents)

@@ -1,0 +1,70 @@
+"""`report()`: one call by which any Python program, with or without TensorFlow, says how its training goes.
+
+Called by users' programs. Costs microseconds, never fails, and does nothing where no agent listens.
+Python 3.9, standard library only.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Optional, Tuple
+
+from orchestrator.train.reporter import Reporter, current
+
+
+class Pace:
+    """The last step that was reported and when, to tell how long a step takes."""
+
+    def __init__(self) -> None:
+        self._step: Optional[int] = None
+        self._at = 0.0
+
+    def advance(self, step: int, now: float, is_working: bool) -> Tuple[int, Optional[float]]:
+        """Steps since the last report, and seconds for each if nothing else was done in between."""
+        last, since = self._step, now - self._at
+        self._step, self._at = step, now
+        if last is None or step < last:
+            return 1, None
+        steps = step - last
+        return steps, since / steps if steps and is_working else None
+
+
+_pace = Pace()
+
+
+def report(
+    step: Optional[int] = None,
+    total_steps: Optional[int] = None,
+    epoch: Optional[int] = None,
+    examples: Optional[int] = None,
+    busy: Optional[str] = None,
+    **metrics: object,
+) -> None:
+    """Say how the training goes; everything is optional, and what is left out stays as it was.
+
+    step: steps done so far, over all epochs and resumes. examples: how many this process handled since its last
+    report. busy: "compiling", "evaluating", "saving" or "stopping" while no steps are to be expected, "" when that
+    is over (a step says so too). Anything else is a metric: `report(step=10, loss=0.3, accuracy=0.9)`.
+    """
+    reporter = current()
+    if not reporter.is_active:
+        return
+    try:
+        reporter.set_plan(total_steps=total_steps, epoch=epoch)
+        reporter.set_metrics(metrics)
+        reporter.add_examples(examples or 0)
+        _advance(reporter, step, busy)
+    except Exception:
+        return  # telemetry never fails a program
+
+
+def _advance(reporter: Reporter, step: Optional[int], busy: Optional[str]) -> None:
+    is_working = not reporter.busy
+    if step is not None:
+        steps, seconds_each = _pace.advance(int(step), time.monotonic(), is_working)
+        reporter.count_steps(int(step), steps, seconds_each)
+        busy = busy or ""
+    if busy is not None:
+        reporter.set_busy(busy)
+    if reporter.is_due() if step is None else reporter.is_due_after(int(step)):
+        reporter.send()

@@ -1,0 +1,80 @@
+"""Counts training steps of Keras's `fit` over epochs, fits and resumes, the same on every member.
+
+Called by the two callbacks, each with its own count. Keras hands its batch hooks the index within the epoch; with
+several steps per execution it skips indexes, and a data set that runs out begins a batch that never ends. Must not
+touch the device. Python 3.9, standard library only.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+_of_process = [0]
+"""Steps of all fits that ended in this process: a second fit goes on counting, whatever its optimizer says."""
+
+
+class StepCount:
+    """`completed`: steps that are done, over everything before this fit too."""
+
+    def __init__(self, initial_step: Optional[int] = None) -> None:
+        self._initial_step = initial_step
+        self.start = initial_step or 0
+        self.completed = self.start
+        self._epoch_start = self.start
+        self._begun = 0
+        self._ended = -1
+
+    def begin_training(self, model: Any) -> None:
+        if self._initial_step is None:
+            self.start = max(optimizer_steps(model), _of_process[0])
+        else:
+            self.start = self._initial_step
+        self.completed = self.start
+
+    def begin_epoch(self) -> None:
+        self._epoch_start = self.completed
+        self._begun, self._ended = 0, -1
+
+    def begin_batch(self, batch: int) -> int:
+        """Keras is about to do this batch, so all before it are done. Returns how many more than known."""
+        self._begun = batch
+        return self._complete(self._epoch_start + batch)
+
+    def end_batch(self, batch: int) -> None:
+        """May come from another thread and out of order: Keras hands out finished batches from a pool."""
+        self._ended = max(self._ended, batch)
+
+    def end_epoch(self, steps_per_execution: int = 1) -> int:
+        """Returns how many more steps are done than known."""
+        if self._ended < self._begun:
+            return 0  # the data ran out: the batch that was begun last never happened
+        # Older versions name an execution's first step at its end too.
+        last = self._begun + steps_per_execution - 1 if self._ended == self._begun else self._ended
+        return self._complete(self._epoch_start + last + 1)
+
+    def end_training(self) -> None:
+        _of_process[0] = max(_of_process[0], self.completed)
+
+    def _complete(self, completed: int) -> int:
+        more = max(0, completed - self.completed)
+        self.completed += more
+        return more
+
+
+def optimizer_steps(model: Any) -> int:
+    """Batches that the model's optimizer has seen, also before a restore; 0 where it does not say."""
+    try:
+        optimizer = model.optimizer
+        accumulated = getattr(optimizer, "gradient_accumulation_steps", None) or 1
+        return int(optimizer.iterations.numpy()) * int(accumulated)
+    except Exception:
+        return 0
+
+
+def steps_per_execution(model: Any) -> int:
+    """Steps that Keras does between two calls of a batch hook."""
+    value: Any = getattr(model, "steps_per_execution", None) or getattr(model, "_steps_per_execution", None)
+    try:
+        return max(1, int(value if isinstance(value, int) else value.numpy()))
+    except Exception:
+        return 1

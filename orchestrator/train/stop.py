@@ -1,0 +1,166 @@
+"""The agreed stop: SIGTERM sets a flag, members add their flags up at common steps, and all stop at the same one.
+
+Called by `CheckpointCallback`, and by users' own training loops: a member that stopped alone would leave its peers
+waiting in a collective for ever, and a save needs every member. Signal handlers only set a flag; nothing is agreed
+between the common steps. TensorFlow is used only where it is already loaded. Python 3.9 syntax.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import sys
+import time
+from types import FrameType
+from typing import Any, Callable, NoReturn, Optional, Tuple
+
+from orchestrator.train.membership import context
+from orchestrator.train.reporter import current
+
+STOPPED_EXIT_CODE = 143
+"""What a program that was told to stop exits with: 128 + SIGTERM, as a shell would say it."""
+SECONDS_BETWEEN_CHECKS = 0.5
+MAX_STEPS_BETWEEN_CHECKS = 1000
+LEADER_EXIT_DELAY = 0.2
+
+AllReduce = Callable[[int, int], Tuple[int, int]]
+"""Adds up two small whole numbers over all members: (flag, milliseconds) of each into the sums of all."""
+
+
+class SigtermFlag:
+    """Whether SIGTERM has come; shared by all who listen in this process."""
+
+    def __init__(self) -> None:
+        self.is_set = False
+        self._listeners = 0
+        self._previous: Any = None
+
+    def listen(self) -> None:
+        """Take SIGTERM over. Outside the main thread Python cannot, and SIGTERM goes on ending the process."""
+        self._listeners += 1
+        if self._listeners == 1:
+            try:
+                self._previous = signal.signal(signal.SIGTERM, self._set)
+            except ValueError:
+                self._listeners = 0
+
+    def unlisten(self) -> None:
+        """Give SIGTERM back to whoever had it before."""
+        if self._listeners == 0:
+            return
+        self._listeners -= 1
+        if self._listeners == 0:
+            signal.signal(signal.SIGTERM, self._previous if self._previous is not None else signal.SIG_DFL)
+
+    def _set(self, number: int, frame: Optional[FrameType]) -> None:
+        self.is_set = True
+
+
+_sigterm = SigtermFlag()
+
+
+class StopAgreement:
+    """Decides on all members alike whether training stops at a step.
+
+    strategy: the MultiWorkerMirroredStrategy of the program; not needed in a single process or inside its scope.
+    every: steps between two agreements; by default as many as take about half a second, the same on all members.
+    """
+
+    def __init__(self, strategy: Optional[Any] = None, every: Optional[int] = None) -> None:
+        self._strategy = strategy
+        self._every = every
+        self._all_reduce: Optional[AllReduce] = None
+        self._is_prepared = False
+        self._next: Optional[int] = None
+        self._last: Tuple[int, float] = (0, 0.0)
+        self._is_agreed = False
+        self._is_listening = True
+        _sigterm.listen()
+
+    def should_stop(self, step: int, now: bool = False) -> bool:
+        """Whether to save and stop after this step. Every member must call it with the same steps.
+
+        now: agree at this very step, whatever the rhythm (at the end of training).
+        """
+        if self._is_agreed:
+            return True
+        if not self._is_prepared:
+            self._all_reduce = _all_reduce_of(self._strategy)
+            self._is_prepared = True
+        if self._all_reduce is None:
+            self._is_agreed = _sigterm.is_set
+        elif now or self._next is None or step >= self._next:
+            self._agree(self._all_reduce, step)
+        return self._is_agreed
+
+    def leave(self) -> NoReturn:
+        """End this process with exit code 143, after every member has come here; call it when all is saved."""
+        reporter = current()
+        reporter.close()
+        if self._all_reduce is None:
+            sys.exit(STOPPED_EXIT_CODE)
+        with contextlib.suppress(Exception):  # a peer was faster and is gone already
+            self._all_reduce(1, 0)
+        logging.shutdown()
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        if context().is_leader:
+            # Why wait? The leader hosts TensorFlow's coordination service; a peer that still runs would abort noisily.
+            time.sleep(LEADER_EXIT_DELAY)
+        # Why not sys.exit? TensorFlow's shut-down waits for peers that are leaving too, and may wait long.
+        os._exit(STOPPED_EXIT_CODE)
+
+    def close(self) -> None:
+        """Training is over: SIGTERM ends the process at once again."""
+        if self._is_listening:
+            self._is_listening = False
+            _sigterm.unlisten()
+
+    def _agree(self, all_reduce: AllReduce, step: int) -> None:
+        at = time.monotonic()
+        last_step, last_at = self._last
+        elapsed = 0 if self._next is None else round((at - last_at) * 1000)
+        flags, milliseconds = all_reduce(int(_sigterm.is_set), min(elapsed, 1_000_000))
+        self._is_agreed = flags > 0
+        # Why not `at`? The agreement itself waits for the slowest member; the next interval begins after it.
+        self._last = (step, time.monotonic())
+        self._next = step + (self._every or interval(step - last_step, milliseconds / context().world_size))
+
+
+def interval(steps: int, milliseconds: float) -> int:
+    """Steps until the next agreement, if the last so many steps took so long on the average member."""
+    if steps <= 0 or milliseconds <= 0:
+        return 1
+    return max(1, min(MAX_STEPS_BETWEEN_CHECKS, round(SECONDS_BETWEEN_CHECKS * 1000 * steps / milliseconds)))
+
+
+def _all_reduce_of(strategy: Optional[Any]) -> Optional[AllReduce]:
+    """How to add numbers up over the members; None where a process decides for itself."""
+    tf = sys.modules.get("tensorflow")
+    if tf is None:
+        return None
+    strategy = strategy or tf.distribute.get_strategy()
+    if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return _collective(tf, strategy)
+    return None
+
+
+def _collective(tf: Any, strategy: Any) -> AllReduce:
+    @tf.function
+    def add_up(values: Any) -> Any:
+        def in_replica(value: Any) -> Any:
+            return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, value)
+
+        return strategy.run(in_replica, args=(values,))
+
+    def all_reduce(flag: int, milliseconds: int) -> Tuple[int, int]:
+        # Whole numbers below 2**24 add up exactly in float32, in any order: every member computes the same.
+        mine = strategy.experimental_distribute_values_from_function(
+            lambda replica: tf.constant([float(flag), float(milliseconds)], tf.float32)
+        )
+        total = strategy.experimental_local_results(add_up(mine))[0].numpy()
+        return int(total[0]), int(total[1])
+
+    return all_reduce
