@@ -1,0 +1,118 @@
+"""Agents as child processes: started with everything they need in their environment, watched until they end.
+
+Called by the local backend. Each agent holds the read end of a pipe whose write end only this process has: however
+this process dies, the agents see it and kill their programs. Nothing here knows about jobs or attempts.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+AGENT_MODULE = "orchestrator.agent"
+_GONE_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class AgentSpec:
+    """What one agent is told; see agent.config for the variables."""
+
+    address: str
+    token: str
+    job_uid: str
+    role: str
+    index: int
+    uid: str
+    argv: tuple[str, ...]
+    working_dir: Path
+    environ: Mapping[str, str]
+    log_dir: Path
+    report_seconds: float
+
+    def variables(self, parent_fd: int) -> dict[str, str]:
+        return dict(self.environ) | {
+            "TFO_AGENT_ADDRESS": self.address,
+            "TFO_AGENT_TOKEN": self.token,
+            "TFO_AGENT_JOB_UID": self.job_uid,
+            "TFO_AGENT_ROLE": self.role,
+            "TFO_AGENT_INDEX": str(self.index),
+            "TFO_AGENT_UID": self.uid,
+            "TFO_AGENT_COMMAND": json.dumps(self.argv),
+            "TFO_AGENT_WORKING_DIR": str(self.working_dir),
+            "TFO_AGENT_ENVIRONMENT": json.dumps({"PYTHONPATH": self.environ.get("PYTHONPATH")}),
+            "TFO_AGENT_LOG_DIR": str(self.log_dir),
+            "TFO_AGENT_PARENT_FD": str(parent_fd),
+            "TFO_AGENT_REPORT_SECONDS": f"{self.report_seconds:g}",
+            "PYTHONPATH": _import_path(),
+        }
+
+
+def _import_path() -> str:
+    """The agent itself is imported from here, and must not run the program's start-up hook."""
+    return str(Path(__file__).resolve().parents[3])
+
+
+class AgentProcess:
+    """One running agent."""
+
+    def __init__(self, spec: AgentSpec, errors: Path, on_end: Callable[["AgentProcess"], None]) -> None:
+        self.spec = spec
+        self.ended_at: datetime | None = None
+        self._on_end = on_end
+        read_end, self._write_end = os.pipe2(os.O_CLOEXEC)
+        try:
+            with errors.open("ab") as file:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", AGENT_MODULE],
+                    stdin=subprocess.DEVNULL,
+                    stdout=file,
+                    stderr=file,
+                    env=spec.variables(read_end),
+                    pass_fds=(read_end,),
+                    start_new_session=True,
+                )
+        finally:
+            os.close(read_end)
+        self._pidfd = os.pidfd_open(self._process.pid)
+        asyncio.get_running_loop().add_reader(self._pidfd, self._ended)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """As subprocess has it: negative for a signal; None while it runs."""
+        return self._process.returncode
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.returncode is None
+
+    def _ended(self) -> None:
+        self._process.wait()
+        asyncio.get_running_loop().remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        self.hang_up()
+        self._on_end(self)
+
+    def hang_up(self) -> None:
+        """Closes the pipe: a living agent kills everything it started, then ends."""
+        if self._write_end >= 0:
+            os.close(self._write_end)
+            self._write_end = -1
+
+    async def end(self) -> None:
+        """Hangs up, waits, and kills the agent if it does not end by itself."""
+        self.hang_up()
+        limit = asyncio.get_running_loop().time() + _GONE_SECONDS
+        while self.is_alive:
+            if asyncio.get_running_loop().time() > limit:
+                self._process.send_signal(signal.SIGKILL)
+            await asyncio.sleep(0.01)

@@ -1,0 +1,1 @@
+"""Turns observations into deeds: reconcile, for one job after another."""
