@@ -1,0 +1,1 @@
+"""Training metrics: `store` folds what agents report and what the status records, `exporter` serves it."""

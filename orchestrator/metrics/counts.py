@@ -1,0 +1,91 @@
+"""The monotone counters of a Report, as one value that can be joined (largest of two) and added.
+
+`replica` joins reports of one program run and adds runs; both are commutative, so the order in which reports
+arrive does not matter. Values from outside are made harmless here: nothing negative, nothing non-finite.
+"""
+
+import math
+
+import msgspec
+
+from orchestrator.protocol.messages import STEP_BUCKETS, Report
+
+BUCKETS = len(STEP_BUCKETS) + 1
+_LARGEST = 2**53
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """Sums over one program run, or over many. `step_buckets` counts steps by duration, +Inf last."""
+
+    steps: int = 0
+    examples: int = 0
+    non_finite: int = 0
+    saves: int = 0
+    save_failures: int = 0
+    step_seconds: float = 0.0
+    input_wait_seconds: float = 0.0
+    callback_seconds: float = 0.0
+    save_seconds: float = 0.0
+    step_buckets: tuple[int, ...] = (0,) * BUCKETS
+
+
+def counts_of(report: Report) -> Counts:
+    unreal = sum(1 for value in report.metrics.values() if not math.isfinite(value))
+    return Counts(
+        steps=_whole(report.steps),
+        examples=_whole(report.examples),
+        non_finite=max(_whole(report.non_finite), unreal),
+        saves=_whole(report.checkpoint_saves),
+        save_failures=_whole(report.checkpoint_failures),
+        step_seconds=_seconds(report.step_seconds_sum),
+        input_wait_seconds=_seconds(report.input_wait_seconds),
+        callback_seconds=_seconds(report.callback_seconds),
+        save_seconds=_seconds(report.checkpoint_save_seconds),
+        step_buckets=_buckets(report.step_seconds),
+    )
+
+
+def largest(a: Counts, b: Counts) -> Counts:
+    """The later of two states of one program run, field by field."""
+    return Counts(
+        steps=max(a.steps, b.steps),
+        examples=max(a.examples, b.examples),
+        non_finite=max(a.non_finite, b.non_finite),
+        saves=max(a.saves, b.saves),
+        save_failures=max(a.save_failures, b.save_failures),
+        step_seconds=max(a.step_seconds, b.step_seconds),
+        input_wait_seconds=max(a.input_wait_seconds, b.input_wait_seconds),
+        callback_seconds=max(a.callback_seconds, b.callback_seconds),
+        save_seconds=max(a.save_seconds, b.save_seconds),
+        step_buckets=tuple(map(max, a.step_buckets, b.step_buckets)),
+    )
+
+
+def total(a: Counts, b: Counts) -> Counts:
+    """Two program runs together."""
+    return Counts(
+        steps=a.steps + b.steps,
+        examples=a.examples + b.examples,
+        non_finite=a.non_finite + b.non_finite,
+        saves=a.saves + b.saves,
+        save_failures=a.save_failures + b.save_failures,
+        step_seconds=a.step_seconds + b.step_seconds,
+        input_wait_seconds=a.input_wait_seconds + b.input_wait_seconds,
+        callback_seconds=a.callback_seconds + b.callback_seconds,
+        save_seconds=a.save_seconds + b.save_seconds,
+        step_buckets=tuple(x + y for x, y in zip(a.step_buckets, b.step_buckets, strict=True)),
+    )
+
+
+def _whole(value: int) -> int:
+    return min(max(value, 0), _LARGEST)
+
+
+def _seconds(value: float) -> float:
+    return min(max(value, 0.0), float(_LARGEST)) if math.isfinite(value) else 0.0
+
+
+def _buckets(values: tuple[int, ...]) -> tuple[int, ...]:
+    if len(values) != BUCKETS:
+        return (0,) * BUCKETS
+    return tuple(_whole(value) for value in values)
