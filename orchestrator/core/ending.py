@@ -117,11 +117,17 @@ def finish(turn: Turn) -> Decision | None:
 def _finish_order(turn: Turn, replica: Replica, passed: float) -> WantedOrder | None:
     succeeded = turn.status.phase is Phase.SUCCEEDED
     agent = turn.agents.get(replica.uid)
-    grace = 0.0 if turn.seen.stop_request is StopRequest.NOW else GRACE_SECONDS
+    grace = 0.0 if _is_hopeless(turn) else GRACE_SECONDS
     at_rest = agent is not None and agent.state in _AT_REST
     if succeeded and replica.role is not Role.PS and not at_rest and passed < OWN_END_SECONDS:
         return None
     return WantedOrder(uid=replica.uid, order=Finish(0 if succeeded else 1, grace))
+
+
+def _is_hopeless(turn: Turn) -> bool:
+    """Nobody has anything to save: the attempt broke, or the user wants the end at once."""
+    is_broken = turn.status.phase is Phase.FAILED and turn.attempt is None
+    return is_broken or turn.seen.stop_request is StopRequest.NOW
 
 
 def _is_to_clean(turn: Turn, replica: Replica, passed: float) -> bool:
