@@ -92,6 +92,11 @@ class LocalBackend:
     def agent_pids(self) -> list[int]:
         return [one.process.pid for one in self._seats.values() if one.process.is_alive]
 
+    def uid_at(self, role: Role, index: int) -> str:
+        """UID of the agent in this seat; empty when there is none."""
+        seated = self._seats.get((role, index))
+        return seated.process.spec.uid if seated else ""
+
     async def observe(self, key: str) -> LocalView | None:
         status = self._state.status
         return LocalView(

@@ -1,0 +1,170 @@
+"""One local run, from its first process to its last: wires backend, coordinator, metrics and reconcile together.
+
+Called by `cli.run` inside the event loop. Everything that lives as long as the run is made and ended here, in that
+order; what it shows is up to the `Show` that it is given.
+"""
+
+import asyncio
+import secrets
+import signal
+import tempfile
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from orchestrator.api.types import Role, TensorFlowJob
+from orchestrator.backends.base import View
+from orchestrator.backends.local import process_tree
+from orchestrator.backends.local.backend import LocalBackend
+from orchestrator.backends.local.gpus import Shares
+from orchestrator.backends.local.programs import Place
+from orchestrator.backends.local.run_folder import RunFolder
+from orchestrator.controller.loop import Loop
+from orchestrator.controller.reconcile import Reconciler
+from orchestrator.coordinator.authentication import ReplicaId
+from orchestrator.coordinator.server import Coordinator
+from orchestrator.core.actions import Decision, Event
+from orchestrator.core.observed import Agent
+from orchestrator.core.plan import Plan
+from orchestrator.metrics.life import key_of
+from orchestrator.metrics.store import Store
+from orchestrator.protocol.messages import Report
+
+SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
+"""What stops a run gracefully, and the exit code that says so."""
+_LONGEST_SOCKET_PATH = 100
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Show(Protocol):
+    """Whoever shows the run: a live view, plain lines or JSON."""
+
+    def told(self, event: Event, now: datetime) -> None: ...
+
+    def refresh(self, now: datetime) -> None: ...
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """All that a run needs to know before it starts."""
+
+    folder: RunFolder
+    job: TensorFlowJob
+    plan: Plan
+    place: Place
+    shares: Shares
+
+
+@dataclass
+class _Door:
+    """Where agents knock; see backends.local.backend.Door."""
+
+    coordinator: Coordinator
+    job_uid: str
+    address: str = ""
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
+
+    def expect(self, role: Role, index: int, uid: str) -> None:
+        self.coordinator.expect(self.job_uid, ReplicaId(role, index, uid))
+
+
+class LocalSession:
+    """`async with` it, then `run`; afterwards nothing of the run is left but its folder."""
+
+    def __init__(self, run: RunPlan, store: Store) -> None:
+        self.run_plan = run
+        self.store = store
+        self.show: Show | None = None
+        self.interrupted: int | None = None
+        self._uid = run.job.metadata.uid or ""
+        self.backend = LocalBackend(run.folder, run.plan, run.place, run.shares, utc_now)
+        self._stack = AsyncExitStack()
+        self.coordinator: Coordinator | None = None
+        self._reconciler: Reconciler | None = None
+        self._loop = Loop(self._turn, self._is_over)
+
+    async def __aenter__(self) -> "LocalSession":
+        process_tree.become_subreaper()
+        self.coordinator = Coordinator(
+            f"unix:{self._socket_path()}", clock=utc_now, on_change=self._wake_for, on_report=self._reported
+        )
+        door = _Door(self.coordinator, self._uid)
+        door.address = await self.coordinator.start()
+        self._stack.push_async_callback(self.coordinator.close)
+        self.coordinator.register(self._uid, 1, door.token)
+        self.backend.door = door
+        self.backend.on_change = self._loop.wake
+        self.backend.report_seconds = self.run_plan.job.spec.telemetry.every_seconds or 1.0
+        self._stack.push_async_callback(self.backend.close)
+        self._reconciler = Reconciler(self.backend, self.coordinator, self.store, self, utc_now)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    def _socket_path(self) -> Path:
+        """In the run folder, unless that makes a longer path than the kernel takes."""
+        path = self.run_plan.folder.path / ".coordinator" / "s"
+        if len(str(path)) <= _LONGEST_SOCKET_PATH:
+            return path
+        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="tfo-"))
+        return Path(folder) / "s"
+
+    async def run(self, refresh_seconds: float) -> None:
+        """Until the job has ended and every agent is gone."""
+        loop = asyncio.get_running_loop()
+        for number, code in SIGNALS.items():
+            loop.add_signal_handler(number, self._interrupt, code)
+        ticker = asyncio.create_task(self._tick(refresh_seconds))
+        try:
+            await self._loop.run()
+        finally:
+            ticker.cancel()
+            for number in SIGNALS:
+                loop.remove_signal_handler(number)
+
+    async def _turn(self) -> float | None:
+        if self._reconciler is None:
+            raise RuntimeError("the session has not been entered")
+        return await self._reconciler.reconcile(self.run_plan.folder.job)
+
+    def _is_over(self) -> bool:
+        return self.backend.state.status.phase.is_final and not self.backend.agent_pids
+
+    def _interrupt(self, code: int) -> None:
+        self.interrupted = self.interrupted or code
+        if self._reconciler is not None:
+            self._reconciler.stop.ask()
+        self._loop.wake()
+
+    async def _tick(self, seconds: float) -> None:
+        while True:
+            if self.show is not None:
+                self.show.refresh(utc_now())
+            await asyncio.sleep(seconds)
+
+    def _wake_for(self, job_uid: str) -> None:
+        self._loop.wake()
+
+    def _reported(self, job_uid: str, role: Role, index: int, report: Report) -> None:
+        job = self.backend.state.job
+        self.store.fold(key_of(job), role, index, report, utc_now(), agent=self._agent_uid(role, index))
+
+    def _agent_uid(self, role: Role, index: int) -> str:
+        return self.backend.uid_at(role, index)
+
+    def agents(self) -> tuple[Agent, ...]:
+        return self.coordinator.agents(self._uid) if self.coordinator else ()
+
+    def decided(self, view: View, decision: Decision, now: datetime) -> None:
+        self.store.observe_status(view.job, decision.status, now)
+
+    def told(self, key: str, event: Event, now: datetime) -> None:
+        if self.show is not None:
+            self.show.told(event, now)
+
