@@ -30,6 +30,9 @@ class ReportCallback:
     _supports_tf_logs = True
     """Tells tf_keras not to convert the logs of every batch."""
 
+    tfo_reports = True
+    """Tells the start-up hook, which may be another copy of this package, that this `fit` reports already."""
+
     model: Any
     params: Dict[str, Any]
 
