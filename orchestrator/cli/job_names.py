@@ -1,0 +1,45 @@
+"""A name for a job whose user gave none: from the program's file name, made to fit DNS-1035.
+
+Called by `jobs`. Pure.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import PurePath
+
+from orchestrator.api.types import MAX_NAME_LENGTH
+
+_INTERPRETER = re.compile(r"python[0-9.]*")
+_OPTIONS_WITH_VALUE = ("-W", "-X")
+_FALLBACK = "job"
+
+
+def name_of(program: Sequence[str]) -> str:
+    """`python train.py --lr 0.1` is called train, `python -m team.train_big` train-big."""
+    first = PurePath(program[0]).name
+    if not _INTERPRETER.fullmatch(first):
+        return dns_name(PurePath(first).stem)
+    return dns_name(_script_of(program[1:]) or first)
+
+
+def _script_of(words: Sequence[str]) -> str:
+    """What the interpreter runs; empty for `-c` and for nothing."""
+    rest = iter(words)
+    for word in rest:
+        if word == "-m":
+            return next(rest, "").rpartition(".")[2]
+        if word == "-c":
+            return ""
+        if word in _OPTIONS_WITH_VALUE:
+            next(rest, "")
+        elif not word.startswith("-"):
+            return PurePath(word).stem
+    return ""
+
+
+def dns_name(text: str) -> str:
+    """The nearest DNS-1035 label of at most 50 characters."""
+    plain = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+    if not plain[:1].isalpha():
+        plain = f"{_FALLBACK}-{plain}".strip("-")
+    return plain[:MAX_NAME_LENGTH].strip("-")
