@@ -134,9 +134,7 @@ class TrainingFold:
     ) -> Progress:
         latest = [run.latest for run in members if run.latest]
         everyone = [fold.current.latest for fold in self._training()]
-        examples = sum(each.examples for each in rates) and sum(
-            each.examples / each.seconds for each in rates
-        )
+        examples = sum(each.examples_per_second for each in rates)
         return Progress(
             step=_least((report.step for report in latest), _restored(context)),
             total_steps=max((report.total_steps or 0 for report in everyone if report), default=0) or None,

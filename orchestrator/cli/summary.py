@@ -1,0 +1,167 @@
+"""What a run came to, as a value (Summary), and its closing words as text.
+
+`cli.run` collects it once at the end; the live and the plain view print `render_summary`, the JSON output writes it
+as its last event. Everything shown was measured or exists; commands work as printed, spaces in paths included.
+"""
+
+from datetime import datetime
+
+import msgspec
+
+from orchestrator.api.status import EndedAttempt, JobStatus, Phase
+from orchestrator.cli import exit_codes, wording
+from orchestrator.core.actions import Reason
+from orchestrator.metrics.store import FinalMetrics
+
+RESULTS = {Phase.SUCCEEDED: "succeeded", Phase.FAILED: "failed", Phase.STOPPED: "cancelled"}
+_HEADLINE_METRICS = ("val_accuracy", "accuracy", "loss")
+_REASONS_WITH_CAUSE = (
+    Reason.BACKOFF_LIMIT,
+    Reason.RESTART_POLICY,
+    Reason.EXIT_CODE_RULE,
+    Reason.NO_PROGRESS,
+)
+
+
+class RunPaths(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """Where things are; only what exists."""
+
+    run: str
+    model: str | None = None
+    checkpoints: str | None = None
+    tensorboard: str | None = None
+    logs: str | None = None
+    metrics: str | None = None
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """The end of a run. `cause`: what ended the last attempt, of a run that failed; `next`: commands to go on with."""
+
+    job: str
+    number: int
+    result: str
+    exit_code: int
+    seconds: float
+    time: datetime
+    attempt: int = 0
+    reason: str = ""
+    message: str = ""
+    restarts: int = 0
+    disruptions: int = 0
+    resizes: int = 0
+    steps_lost: int = 0
+    step: int | None = None
+    metrics: dict[str, float] = {}
+    examples_per_second: float | None = None
+    non_finite: int = 0
+    checkpoint_failures: int = 0
+    cause: EndedAttempt | None = None
+    paths: RunPaths = RunPaths(run="")
+    next: tuple[str, ...] = ()
+
+    @property
+    def is_success(self) -> bool:
+        return self.exit_code == exit_codes.OK
+
+
+class Ending(msgspec.Struct, frozen=True, kw_only=True):
+    """What the runner knows of the end besides the recorded status."""
+
+    exit_code: int
+    started: datetime
+    now: datetime
+    paths: RunPaths
+    next: tuple[str, ...] = ()
+
+
+def collect_summary(job: str, number: int, status: JobStatus, final: FinalMetrics, end: Ending) -> Summary:
+    return Summary(
+        job=job,
+        number=number,
+        result=RESULTS.get(status.phase, "failed"),
+        exit_code=end.exit_code,
+        seconds=max((end.now - end.started).total_seconds(), 0.0),
+        time=end.now,
+        attempt=_last_attempt(status),
+        reason=status.reason,
+        message=status.message,
+        restarts=status.restarts,
+        disruptions=status.disruptions,
+        resizes=status.resizes,
+        steps_lost=status.steps_lost,
+        step=status.progress.step,
+        metrics=final.metrics,
+        examples_per_second=final.examples_per_second,
+        non_finite=final.non_finite,
+        checkpoint_failures=final.checkpoint_failures,
+        cause=_cause(status),
+        paths=end.paths,
+        next=end.next,
+    )
+
+
+def _last_attempt(status: JobStatus) -> int:
+    ended = status.attempts[-1].number if status.attempts else 0
+    return max(status.attempt.number if status.attempt else 0, ended)
+
+
+def _cause(status: JobStatus) -> EndedAttempt | None:
+    """Of a failed run whose failure is how its last attempt ended; a deadline, say, is nobody's fault."""
+    if status.phase is not Phase.FAILED or status.reason not in _REASONS_WITH_CAUSE or not status.attempts:
+        return None
+    return status.attempts[-1]
+
+
+def render_summary(summary: Summary) -> str:
+    """Several lines, without a trailing newline."""
+    blocks = (_headline(summary), _failure(summary), _places(summary), _next(summary))
+    return "\n\n".join("\n".join(block) for block in blocks if block)
+
+
+def _headline(summary: Summary) -> list[str]:
+    facts = [f"{summary.job}/{summary.number} {summary.result} after {wording.duration(summary.seconds)}"]
+    facts += [
+        f"{name} {wording.metric(summary.metrics[name])}"
+        for name in _HEADLINE_METRICS
+        if name in summary.metrics
+    ]
+    facts += [wording.count(number, noun) for number, noun in _counts(summary) if number]
+    return ["   ".join(facts)]
+
+
+def _counts(summary: Summary) -> tuple[tuple[int, str], ...]:
+    return (
+        (summary.restarts, "restart"),
+        (summary.disruptions, "disruption"),
+        (summary.resizes, "resize"),
+        (summary.steps_lost, "lost step"),
+        (summary.non_finite, "non-finite value"),
+        (summary.checkpoint_failures, "failed save"),
+    )
+
+
+def _failure(summary: Summary) -> list[str]:
+    if summary.is_success or not summary.message:
+        return []
+    lines = [wording.clean(f"{summary.reason}: {summary.message}" if summary.reason else summary.message)]
+    cause = summary.cause
+    if cause is not None and cause.last_lines:
+        lines.append(f"last lines of {cause.member}, attempt {cause.number}:")
+        lines += [f"  {wording.clean(line)}" for line in cause.last_lines]
+    return lines
+
+
+def _places(summary: Summary) -> list[str]:
+    paths = summary.paths
+    named = (
+        ("model", paths.model),
+        ("checkpoints", paths.checkpoints),
+        ("TensorBoard", paths.tensorboard),
+        ("logs", paths.logs),
+        ("metrics", paths.metrics),
+    )
+    return [f"{name:<12} {path}" for name, path in named if path]
+
+
+def _next(summary: Summary) -> list[str]:
+    return ["next:", *(f"  {line}" for line in summary.next)] if summary.next else []
