@@ -31,6 +31,8 @@ ENVIRONMENT_FILE = "TFO_AGENT_ENVIRONMENT_FILE"
 """The same in a file, for what is too long for a variable; TFO_AGENT_ENVIRONMENT wins."""
 LOG_DIR = "TFO_AGENT_LOG_DIR"
 """Directory of `<role>-<index>.attempt-<n>.log`; unset: the agent's own standard output."""
+SOCKET_DIR = "TFO_AGENT_SOCKET_DIR"
+"""Private directory with a short path for the report socket, removed by who made it; unset: one of our own in /tmp."""
 PARENT_FD = "TFO_AGENT_PARENT_FD"
 """Read end of a pipe whose write end only the parent holds: at its EOF everything is killed at once."""
 REPORT_SECONDS = "TFO_AGENT_REPORT_SECONDS"
@@ -59,6 +61,7 @@ class Config:
     token_file: Optional[str] = None
     working_dir: Optional[str] = None
     log_dir: Optional[str] = None
+    socket_dir: Optional[str] = None
     parent_fd: Optional[int] = None
     report_seconds: float = 1.0
     stop_grace_seconds: float = 20.0
@@ -85,6 +88,7 @@ def parse(environ: Mapping[str, str]) -> Config:
         token_file=environ.get(TOKEN_FILE) or None,
         working_dir=environ.get(WORKING_DIR) or None,
         log_dir=environ.get(LOG_DIR) or None,
+        socket_dir=environ.get(SOCKET_DIR) or None,
         parent_fd=_integer(environ, PARENT_FD, 0) if environ.get(PARENT_FD) else None,
         report_seconds=_seconds(environ, REPORT_SECONDS, Config.report_seconds, 0.05),
         stop_grace_seconds=_seconds(environ, STOP_GRACE_SECONDS, Config.stop_grace_seconds, 0.0),

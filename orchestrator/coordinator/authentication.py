@@ -8,7 +8,7 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from orchestrator.api.types import Role
 from orchestrator.protocol.messages import Hello
@@ -33,7 +33,8 @@ class Denied(Exception):
         self.denial = denial
 
 
-class ReplicaId(NamedTuple):
+@dataclass(frozen=True)
+class ReplicaId:
     """One replica of a job: its seat and the UID of its pod or, locally, of its agent."""
 
     role: Role

@@ -10,12 +10,15 @@ from dataclasses import dataclass, field
 from typing import Dict, Optional, Tuple, Union
 
 from orchestrator.protocol.fields import (
+    MAX_METRIC_NAME,
+    MAX_METRICS,
     MAX_NUMBERS,
     Check,
     ProtocolError,
     collect,
     describe,
     integer,
+    mapping,
     number,
     optional,
     parse,
@@ -102,7 +105,9 @@ _CHECKS: Dict[object, Check] = {
     Union[int, None]: optional(_increment),
     Union[str, None]: optional(text),
     Tuple[int, ...]: sequence(_increment, MAX_NUMBERS),
+    Dict[str, Union[float, None]]: mapping(optional(number), 4 * MAX_METRICS, 4 * MAX_METRIC_NAME),
     Union[Checkpointed, None]: optional(_checkpointed),
 }
+# More metrics and longer names than a Report may carry are let in, so that the agent can keep the first ones.
 _CHECKPOINTED = describe(Checkpointed, _CHECKS)
 _DATAGRAM = describe(Datagram, _CHECKS)

@@ -1,0 +1,44 @@
+"""Entry of the agent: read the configuration, become the reaper of whatever the program leaves, run the loop.
+
+Called by `python -m orchestrator.agent`. Returns the exit code: what Finish asked for, 143 after SIGTERM, the
+program's own when no coordinator came back, 2 for a wrong configuration, 70 for an error of ours.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from typing import Dict
+
+from orchestrator.agent import linux
+from orchestrator.agent.config import ConfigError, parse
+
+EXIT_WRONG_CONFIG = 2
+EXIT_INTERNAL = 70
+
+
+def main(environ: Dict[str, str]) -> int:
+    """`environ` is the environment as it was at the start: what gRPC needs is not the program's business."""
+    # Its fork handlers would halt gRPC's threads around each start of the program, which never uses our channel.
+    os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    from orchestrator.agent.loop import Loop
+    from orchestrator.agent.process import kill_everything
+
+    try:
+        config = parse(environ)
+        if config.parent_fd is not None:
+            linux.set_death_signal(signal.SIGHUP)
+        linux.become_subreaper()
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        return Loop(config).run()
+    except ConfigError as error:
+        print(f"agent: {error}", file=sys.stderr, flush=True)
+        return EXIT_WRONG_CONFIG
+    except Exception:
+        traceback.print_exc()
+        kill_everything()
+        sys.stderr.flush()
+        return EXIT_INTERNAL

@@ -1,0 +1,113 @@
+"""From the program's datagrams to the Reports of the session: receive, fold, and say it at most once per interval.
+
+Owned by `agent.loop`. Holds the telemetry of the running attempt and the socket; the folding itself is pure and in
+`agent.telemetry`. Python 3.9, standard library only.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Callable, Optional
+
+from orchestrator.agent import telemetry
+from orchestrator.agent.config import Config
+from orchestrator.agent.logs import LogPump
+from orchestrator.agent.reports import ReportSocket
+from orchestrator.agent.wakeup import Wakeup
+from orchestrator.protocol.messages import Report
+
+PAUSE_SECONDS = 0.1
+"""Between two looks at the socket, so that a program that floods it costs no more than one that does not."""
+
+
+class Reporting:
+    """`say` hands a Report to the session."""
+
+    def __init__(self, config: Config, wakeup: Wakeup, say: Callable[[Report], None]) -> None:
+        self._interval = config.report_seconds
+        self._wakeup = wakeup
+        self._say = say
+        self._socket = _open(config)
+        self._telemetry = self._said = telemetry.begin(0)
+        self._sequence = 0
+        self._lost_lines = 0
+        self._said_at = self._received_at = float("-inf")
+
+    @property
+    def path(self) -> Optional[str]:
+        return self._socket.path if self._socket is not None else None
+
+    @property
+    def checkpoint_step(self) -> Optional[int]:
+        """Newest checkpoint that this attempt has told of."""
+        return self._telemetry.report.checkpoint_step
+
+    def begin(self, attempt: int) -> None:
+        """Forget what an earlier attempt has said."""
+        if self._socket is not None:
+            self._socket.discard()
+        self._telemetry = self._said = telemetry.begin(attempt)
+        self._sequence, self._lost_lines = 0, 0
+
+    def receive(self, now: float) -> None:
+        """Take in what has arrived."""
+        if self._socket is not None and now >= self._received_at + PAUSE_SECONDS:
+            self._take(self._socket, now)
+
+    def finish(self, now: float) -> None:
+        """The program is gone: take in its last words and pass them on at once."""
+        if self._socket is not None:
+            while self._take(self._socket, now):
+                pass
+        self._tell(now)
+
+    def tell(self, now: float, pump: Optional[LogPump]) -> None:
+        """Say what is new, if the last time is long enough ago."""
+        if pump is not None and pump.lost != self._lost_lines:
+            self._lost_lines = pump.lost
+            self._telemetry = telemetry.note(self._telemetry, pump.trouble)
+        if now - self._said_at >= self._interval:
+            self._tell(now)
+
+    def next_at(self, now: float) -> float:
+        """When there is something to do though nothing happens; until then datagrams may or may not wake the loop."""
+        moment = float("inf") if self._telemetry is self._said else self._said_at + self._interval
+        if self._socket is None:
+            return moment
+        listen_at = self._received_at + PAUSE_SECONDS
+        self._wakeup.listen(self._socket.fileno(), now >= listen_at)
+        return moment if now >= listen_at else min(moment, listen_at)
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._wakeup.listen(self._socket.fileno(), False)
+            self._socket.close()
+
+    def _take(self, socket: ReportSocket, now: float) -> bool:
+        self._received_at = now
+        datagrams = socket.take()
+        for datagram in datagrams:
+            if datagram is None:
+                self._telemetry = telemetry.drop(self._telemetry)
+            else:
+                self._telemetry = telemetry.fold(self._telemetry, datagram, now)
+        return bool(datagrams)
+
+    def _tell(self, now: float) -> None:
+        if self._telemetry is self._said:
+            return
+        self._sequence += 1
+        self._say(telemetry.render(self._telemetry, self._sequence, now))
+        self._said, self._said_at = self._telemetry, now
+
+
+def _open(config: Config) -> Optional[ReportSocket]:
+    try:
+        return ReportSocket(config.socket_dir, config.name)
+    except OSError as error:
+        print(
+            f"agent {config.name}: no metrics, the report socket cannot be made: {error}",
+            file=sys.stderr,
+            flush=True,
+        )
+        return None

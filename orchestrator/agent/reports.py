@@ -1,0 +1,78 @@
+"""The agent's end of the report socket: a UNIX datagram socket in a private directory, read without blocking.
+
+Owned by `agent.loop`. Reading is bounded per turn and nothing is ever answered: a program that floods it fills its
+own socket buffer and loses datagrams. Python 3.9, standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import suppress
+from typing import List, Optional
+
+from orchestrator.protocol.datagrams import MAX_DATAGRAM_BYTES, Datagram, ProtocolError, decode
+
+MAX_SOCKET_PATH = 107
+MAX_DATAGRAMS_PER_TURN = 128
+
+
+class ReportSocket:
+    """`path` is what the program gets as TFO_REPORT_SOCKET. Raises OSError when it cannot be made."""
+
+    def __init__(self, directory: Optional[str], name: str) -> None:
+        self._own_directory = _private_directory() if directory is None else None
+        self.path = os.path.join(directory or self._own_directory or "", f"{name}-{os.getpid()}")
+        self._socket = socket.socket(
+            socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+        )
+        try:
+            self._socket.bind(self.path)
+            os.chmod(self.path, 0o600)
+        except OSError:
+            self.close()
+            raise
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def take(self) -> List[Optional[Datagram]]:
+        """What has arrived, at most so much at once; None for what cannot be understood."""
+        found: List[Optional[Datagram]] = []
+        while len(found) < MAX_DATAGRAMS_PER_TURN:
+            try:
+                data = self._socket.recv(MAX_DATAGRAM_BYTES + 1)
+            except OSError:
+                break
+            found.append(_decode(data))
+        return found
+
+    def discard(self) -> None:
+        """Forget what an earlier attempt has left."""
+        while self.take():
+            pass
+
+    def close(self) -> None:
+        self._socket.close()
+        with suppress(OSError):
+            os.unlink(self.path)
+        if self._own_directory is not None:
+            with suppress(OSError):
+                os.rmdir(self._own_directory)
+
+
+def _decode(data: bytes) -> Optional[Datagram]:
+    try:
+        return decode(data)
+    except ProtocolError:
+        return None
+
+
+def _private_directory() -> str:
+    """A new directory for us alone, with a path short enough for a socket in it."""
+    base = os.environ.get("TMPDIR") or "/tmp"
+    if len(os.fsencode(base)) > MAX_SOCKET_PATH - 50:
+        base = "/tmp"
+    path = os.path.join(base, f"tfo-{os.urandom(6).hex()}")
+    os.mkdir(path, 0o700)
+    return path

@@ -1,0 +1,103 @@
+"""One accepted stream: reads an agent's messages at a bounded rate, and writes what is wanted of it.
+
+Made by `coordinator.server` for every stream that was accepted; ends with the stream, on silence, on nonsense, or
+when `close` is called. Keeps nothing but the bytes of the present wish.
+"""
+
+import asyncio
+from collections.abc import Callable
+from enum import StrEnum
+
+import grpc
+
+from orchestrator.protocol.codec import Message, ProtocolError, UnknownType, decode
+
+REPEAT_SECONDS = 5.0
+"""The wish is said again after this time, so that the agent hears that we are there."""
+SILENCE_SECONDS = 15.0
+MESSAGES_PER_SECOND = 20.0
+BURST = 60.0
+
+Context = grpc.aio.ServicerContext[bytes, bytes]
+
+
+class Result(StrEnum):
+    """What became of a message: the closed list, a label of the metric."""
+
+    ACCEPTED = "accepted"
+    STALE = "stale"
+    UNKNOWN = "unknown"
+    MALFORMED = "malformed"
+
+
+Hear = Callable[[Message], Result]
+Count = Callable[[Result], None]
+
+
+class Link:
+    """`hear` is called with every message; `count` with what became of it."""
+
+    def __init__(self, context: Context, wish: bytes, hear: Hear, count: Count) -> None:
+        self._context, self._wish, self._hear, self._count = context, wish, hear, count
+        self._news = asyncio.Event()
+        self._closed = asyncio.Event()
+        self._tokens, self._filled_at = BURST, 0.0
+
+    def want(self, wish: bytes) -> None:
+        """Say this from now on, at once if it is new."""
+        if wish != self._wish:
+            self._wish = wish
+            self._news.set()
+
+    def close(self) -> None:
+        """End the stream soon."""
+        self._closed.set()
+
+    async def run(self) -> None:
+        """Until the stream has ended or is to end."""
+        tasks = [asyncio.ensure_future(each) for each in (self._read(), self._write(), self._closed.wait())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _read(self) -> None:
+        while True:
+            await self._slow_down()
+            try:
+                async with asyncio.timeout(SILENCE_SECONDS):
+                    data: object = await self._context.read()
+            except TimeoutError:
+                return
+            if not isinstance(data, bytes) or self._take(data) is Result.MALFORMED:
+                return
+
+    def _take(self, data: bytes) -> Result:
+        try:
+            result = self._hear(decode(data))
+        except UnknownType:
+            result = Result.UNKNOWN
+        except ProtocolError:
+            result = Result.MALFORMED
+        self._count(result)
+        return result
+
+    async def _slow_down(self) -> None:
+        """A token per message: who says too much is read later, which holds him back through flow control."""
+        now = asyncio.get_running_loop().time()
+        self._tokens = min(BURST, self._tokens + (now - self._filled_at) * MESSAGES_PER_SECOND) - 1.0
+        self._filled_at = now
+        if self._tokens < 0.0:
+            await asyncio.sleep(-self._tokens / MESSAGES_PER_SECOND)
+
+    async def _write(self) -> None:
+        while True:
+            self._news.clear()
+            await self._context.write(self._wish)
+            try:
+                async with asyncio.timeout(REPEAT_SECONDS):
+                    await self._news.wait()
+            except TimeoutError:
+                continue
