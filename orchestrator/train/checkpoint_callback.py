@@ -25,7 +25,7 @@ class CheckpointCallback:
 
     SIGTERM to any member: all save once at one common step and exit 143. extra: what to keep beside the state of a
     step. on_stop: called after that last save, before the exit, to flush what the program writes itself.
-    stop_every: steps between two agreements, by default about half a second's worth.
+    stop_every: steps between two agreements, by default about a second's worth.
     """
 
     async_safe = True

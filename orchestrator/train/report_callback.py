@@ -55,10 +55,12 @@ class ReportCallback:
         self._saving_seconds = 0.0
         self._is_compiling = True
         self._epoch_steps: Optional[int] = None
+        self._log_scale = 1.0
 
     def on_train_begin(self, logs: Logs = None) -> None:
         self._count.begin_training(self.model)
         self._is_compiling = True
+        self._log_scale = batch_log_scale(self.model)
         self._epoch_steps = self.params.get("steps") if self.params else None
         self._reporter.set_busy("compiling")
 
@@ -114,10 +116,26 @@ class ReportCallback:
         if self._reporter.busy == "compiling":
             self._reporter.set_busy("")
         if self._reporter.is_due_after(self._count.completed):
-            self._reporter.set_metrics(self._logs or {})
+            self._reporter.set_metrics(self._batch_metrics())
             self._reporter.send()
+
+    def _batch_metrics(self) -> Mapping[str, object]:
+        logs = self._logs or {}
+        if self._log_scale == 1.0:
+            return logs
+        return {name: float(value) / self._log_scale for name, value in logs.items()}
 
     def _seconds_until(self, now: float) -> Optional[float]:
         if self._since is None:
             return None
         return max(0.0, now - self._since - (self._reporter.saving_seconds - self._saving_seconds))
+
+
+def batch_log_scale(model: Any) -> float:
+    """By how much a batch's logs are too large: on several workers tf_keras adds up the metrics of all replicas."""
+    is_legacy = any(base.__module__.split(".")[0] == "tf_keras" for base in type(model).__mro__)
+    if not is_legacy or getattr(model, "distribute_reduction_method", "") not in ("auto", "sum"):
+        return 1.0
+    strategy = model.distribute_strategy
+    is_multi_worker = getattr(strategy.extended, "_in_multi_worker_mode", lambda: False)
+    return float(strategy.num_replicas_in_sync) if is_multi_worker() else 1.0

@@ -21,7 +21,7 @@ from orchestrator.train.reporter import current
 
 STOPPED_EXIT_CODE = 143
 """What a program that was told to stop exits with: 128 + SIGTERM, as a shell would say it."""
-SECONDS_BETWEEN_CHECKS = 0.5
+SECONDS_BETWEEN_CHECKS = 1.0
 MAX_STEPS_BETWEEN_CHECKS = 1000
 LEADER_EXIT_DELAY = 0.2
 
@@ -65,7 +65,7 @@ class StopAgreement:
     """Decides on all members alike whether training stops at a step.
 
     strategy: the MultiWorkerMirroredStrategy of the program; not needed in a single process or inside its scope.
-    every: steps between two agreements; by default as many as take about half a second, the same on all members.
+    every: steps between two agreements; by default as many as take about a second, the same on all members.
     """
 
     def __init__(self, strategy: Optional[Any] = None, every: Optional[int] = None) -> None:
@@ -124,8 +124,9 @@ class StopAgreement:
         elapsed = 0 if self._next is None else round((at - last_at) * 1000)
         flags, milliseconds = all_reduce(int(_sigterm.is_set), min(elapsed, 1_000_000))
         self._is_agreed = flags > 0
-        # Why not `at`? The agreement itself waits for the slowest member; the next interval begins after it.
-        self._last = (step, time.monotonic())
+        agreed_at = time.monotonic()
+        current().add_callback_seconds(agreed_at - at)
+        self._last = (step, agreed_at)
         self._next = step + (self._every or interval(step - last_step, milliseconds / context().world_size))
 
 
@@ -148,19 +149,17 @@ def _all_reduce_of(strategy: Optional[Any]) -> Optional[AllReduce]:
 
 
 def _collective(tf: Any, strategy: Any) -> AllReduce:
-    @tf.function
+    @tf.function(autograph=False)
     def add_up(values: Any) -> Any:
-        def in_replica(value: Any) -> Any:
-            return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, value)
-
-        return strategy.run(in_replica, args=(values,))
+        in_replicas = strategy.run(lambda value: value + 0.0, args=(values,))
+        return strategy.reduce(tf.distribute.ReduceOp.SUM, in_replicas, axis=None)
 
     def all_reduce(flag: int, milliseconds: int) -> Tuple[int, int]:
         # Whole numbers below 2**24 add up exactly in float32, in any order: every member computes the same.
         mine = strategy.experimental_distribute_values_from_function(
             lambda replica: tf.constant([float(flag), float(milliseconds)], tf.float32)
         )
-        total = strategy.experimental_local_results(add_up(mine))[0].numpy()
+        total = add_up(mine).numpy()
         return int(total[0]), int(total[1])
 
     return all_reduce

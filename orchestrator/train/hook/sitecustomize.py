@@ -37,8 +37,8 @@ class _KerasFinder:
         if name not in _TRAINERS:
             return None
         for finder in sys.meta_path:
-            found = None if isinstance(finder, _KerasFinder) else getattr(finder, "find_spec", None)
-            spec = None if found is None else found(name, path, target)
+            found: Any = None if isinstance(finder, _KerasFinder) else getattr(finder, "find_spec", None)
+            spec: ModuleSpec | None = None if found is None else found(name, path, target)
             if spec is not None:
                 _instrument_after(spec, self._allowed)
                 return spec
