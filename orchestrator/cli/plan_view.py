@@ -1,0 +1,135 @@
+"""What `tfo plan` shows, as one value: the plan of the job with attempt 1 on top.
+
+Made of the planner's, the orders' and the backends' own functions, so it cannot differ from what runs; only what a
+backend decides at the start (ports, folders, UID) stands there as a word in angle brackets. Pure.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
+
+from orchestrator.api.status import JobStatus, Member
+from orchestrator.api.types import JsonObject, TensorFlowJob
+from orchestrator.backends.local import programs
+from orchestrator.core import names, opening, plan, wanted
+from orchestrator.core.observed import Observed
+from orchestrator.core.plan import ReplicaPlan
+from orchestrator.core.turn import Turn
+from orchestrator.protocol import environment as env
+
+ATTEMPT = 1
+_UID = "<uid>"
+_RUN = "<run folder>"
+_LOCAL_REPORT_SECONDS = 1.0
+_POD_REPORT_SECONDS = 5.0
+_INHERITED = {"PATH": "$PATH"}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class ReplicaView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One replica in attempt 1. `tf_config` stands apart from `env`, though programs find it there."""
+
+    name: str
+    role: str
+    index: int
+    address: str
+    command: tuple[str, ...]
+    working_dir: str | None
+    gpus: int | None
+    tf_config: JsonObject | None
+    env: dict[str, str]
+
+
+class PlanView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """`count`: of all replicas, of which `replicas` may be a part. `without_effect`: set, but without effect there."""
+
+    job: str
+    on: str
+    namespace: str | None
+    service: str | None
+    strategy: str
+    attempt: int
+    count: int
+    replicas: tuple[ReplicaView, ...]
+    without_effect: tuple[str, ...]
+
+
+def view(job: TensorFlowJob, folder: Path, *, is_local: bool, most: int | None = None) -> PlanView:
+    """`job` is defaulted and valid; `folder`: where its programs run locally; `most`: of each role, None for all."""
+    known = replace(job, metadata=replace(job.metadata, uid=job.metadata.uid or _UID))
+    seconds = _LOCAL_REPORT_SECONDS if is_local else _POD_REPORT_SECONDS
+    made = plan.plan(known, _folders(known, folder, is_local=is_local), report_seconds=seconds)
+    members = _members(known, made.replicas, is_local=is_local)
+    place = programs.Place(folder=folder, environ=_INHERITED) if is_local else None
+    return PlanView(
+        job=made.job,
+        on="local" if is_local else "kubernetes",
+        namespace=None if is_local else names.namespace(job),
+        service=None if is_local else made.service,
+        strategy=job.spec.strategy.value,
+        attempt=ATTEMPT,
+        count=len(made.replicas),
+        replicas=tuple(
+            _replica(known, one, members, place)
+            for one in made.replicas
+            if _is_shown(one, made.replicas, most)
+        ),
+        without_effect=plan.ignored_locally(job) if is_local else (),
+    )
+
+
+def _folders(job: TensorFlowJob, folder: Path, *, is_local: bool) -> plan.Folders:
+    """Directories that the job names are its own; locally the others are the run folder's."""
+    checkpoint, logs = job.spec.checkpoint, job.spec.logs
+    is_own = not is_local or checkpoint.volume_claim is None
+    checkpoints = f"{checkpoint.directory}/{names.checkpoint_folder(job)}" if checkpoint.directory else ""
+    directory = logs.directory or ""
+    if not is_local:
+        return plan.Folders(checkpoints=checkpoints, logs=directory)
+    return plan.Folders(
+        checkpoints=str(folder / checkpoints) if checkpoints and is_own else f"{_RUN}/checkpoints",
+        logs=str(folder / directory) if directory and logs.volume_claim is None else f"{_RUN}/tensorboard",
+        models=f"{_RUN}/model",
+    )
+
+
+def _members(job: TensorFlowJob, replicas: Sequence[ReplicaPlan], *, is_local: bool) -> tuple[Member, ...]:
+    """As the first attempt's record would list them."""
+    turn = Turn(Observed(job=job, status=JobStatus()), _EPOCH)
+    found = []
+    for one in replicas:
+        address = opening.member_address(turn, (one.role, one.index), ATTEMPT)
+        reserved = f"{names.LOOPBACK}:{names.RESERVED_AT_START}"
+        found.append(Member(one.role, one.index, uid="", address=reserved if is_local else address))
+    return tuple(found)
+
+
+def _is_shown(one: ReplicaPlan, replicas: Sequence[ReplicaPlan], most: int | None) -> bool:
+    """The first ones of each role and its last."""
+    if most is None or one.index < most - 1:
+        return True
+    return one.index == max(other.index for other in replicas if other.role is one.role)
+
+
+def _replica(
+    job: TensorFlowJob, one: ReplicaPlan, members: tuple[Member, ...], place: programs.Place | None
+) -> ReplicaView:
+    me = next(member for member in members if (member.role, member.index) == (one.role, one.index))
+    ordered = wanted.attempt_env(job.spec, members, me) | wanted.start_env(ATTEMPT, None)
+    config = ordered.pop(env.TF_CONFIG, None)
+    own = programs.environ(one, place, {}) if place else one.env
+    working_dir = str(programs.working_dir(one, place)) if place else one.working_dir
+    return ReplicaView(
+        name=names.member(one.role, one.index) if place else one.name,
+        role=one.role.value,
+        index=one.index,
+        address=me.address,
+        command=programs.argv(one) if place else one.argv,
+        working_dir=working_dir or None,
+        gpus=one.gpus,
+        tf_config=msgspec.json.decode(config) if config else None,
+        env=dict(sorted((own | ordered).items())),
+    )
