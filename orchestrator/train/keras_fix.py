@@ -2,7 +2,8 @@
 
 Called by the start-up hook, by the built-in workloads before they build a model, and by `tfo doctor` (`needs_fix`).
 Two functions of Keras's TensorFlow trainer reduce values over workers in ways that MultiWorkerMirroredStrategy
-cannot; both are wrapped, and behave as before under every other strategy. Unknown versions are left alone.
+cannot; both are wrapped, and behave as before under every other strategy. Versions before 3.5 need more
+(`keras_before_3_5`). Unknown versions are left alone.
 Python 3.9 syntax.
 """
 
@@ -14,6 +15,7 @@ import warnings
 from types import CodeType, FunctionType
 from typing import Any, Optional, Set, Tuple
 
+from orchestrator.train import keras_before_3_5
 from orchestrator.train.membership import context
 
 TRAINER = "keras.src.backend.tensorflow.trainer"
@@ -49,6 +51,8 @@ def apply(trainer: Optional[Any] = None) -> bool:
     if verdict and trainer is not None:
         _wrap_reduction(trainer)
         _wrap_symbolic_build(trainer)
+        if _version() < (3, 5):
+            keras_before_3_5.apply(trainer)
     return trainer is not None and is_fixed(trainer)
 
 
