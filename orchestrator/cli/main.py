@@ -51,10 +51,10 @@ def _dispatch(argv: Sequence[str]) -> int:
         raise Refused(
             f"{PROGRAM} {command.name} needs Linux (WSL2 on Windows); validate, plan and schema work here"
         )
-    return _entry(command.entry)(options)
+    return find_entry(command.entry)(options)
 
 
-def _entry(place: str) -> Callable[[Options], int]:
+def find_entry(place: str) -> Callable[[Options], int]:
     module, _, function = place.partition(":")
     found: Callable[[Options], int] = getattr(importlib.import_module(module), function)
     return found

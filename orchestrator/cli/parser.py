@@ -13,7 +13,7 @@ from orchestrator.cli.errors import PROGRAM, UsageError
 from orchestrator.version import __version__
 
 DESCRIPTION = "Distributed TensorFlow training, run as easily as one process."
-ROOT_OPTIONS = ("--help", "--version")
+ROOT_OPTIONS = ("-h", "--help", "--version")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -105,6 +105,9 @@ def _add_flag(flag: Flag, made: argparse.ArgumentParser) -> None:
 
 def _refuse_unknown(argv: Sequence[str]) -> None:
     """Before argparse, whose words for these are unkind: an unknown command or option, with the nearest known."""
+    first = argv[0] if argv else ""
+    if first.startswith("-") and first not in ROOT_OPTIONS:
+        raise UsageError(_misplaced_option(first.partition("=")[0]))
     name = next((one for one in argv if not one.startswith("-")), None)
     command = find(name) if name is not None else None
     if name is not None and command is None:
@@ -117,6 +120,13 @@ def _refuse_unknown(argv: Sequence[str]) -> None:
 
 def _long_options(argv: Iterable[str]) -> list[str]:
     return [one.partition("=")[0] for one in argv if one.startswith("--")]
+
+
+def _misplaced_option(option: str) -> str:
+    owner = next((one for one in COMMANDS for flag in one.flags if option in flag.names), None)
+    if owner is None:
+        return _unknown_option(option, ROOT_OPTIONS)
+    return f"option {option!r} stands behind its command: {PROGRAM} {owner.name} ... {option}"
 
 
 def _unknown_command(name: str) -> str:
