@@ -7,6 +7,7 @@ A value that cannot be read is replaced by its default or a stand-in, so that th
 
 from collections.abc import Callable
 from collections.abc import Mapping as AnyMapping
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -59,7 +60,7 @@ class Reader:
                 if value is not UNREADABLE:
                     values[fields[key].name] = value
             elif key not in shape.IGNORED.get(cls, ()):
-                self._refuse((*path, key), _say_unknown(cls, key, path), entry.key)
+                self._refuse((*path, key), partial(say_unknown_field, cls, key, path), entry.key)
         for field in fields.values():
             if field.is_required and field.name not in values:
                 if field.key not in node.entries:
@@ -113,7 +114,7 @@ class Reader:
             return self._refuse(path, f"expected one of {', '.join(known)}; got {describe(node)}", node)
         if node.text in known:
             return type_.cls(node.text)
-        return self._refuse(path, lambda: _say_unknown_word(node.text, known), node)
+        return self._refuse(path, partial(_say_unknown_word, node.text, known), node)
 
     def _read_literal(self, type_: inspect.LiteralType, node: Node, path: Path) -> object:
         if isinstance(node, Scalar) and node.text in type_.values:
@@ -195,15 +196,13 @@ def _say_unknown_word(word: str, known: list[str]) -> str:
     return suggest.unknown("value", word, known, nearest)
 
 
-def _say_unknown(cls: type[msgspec.Struct], key: str, path: Path) -> Callable[[], str]:
-    """Only made when it will be shown: looking for names is the dear part of reading a broken file."""
-
-    def say() -> str:
-        known = list(shape.fields_of(cls))
-        homes = [home[:-1] for home in shape.find_homes(key) if home[:-1] != path]
-        if homes and cls is not ReplicaSpecs:
-            places = " or ".join(format_path(home) or "the top level" for home in homes[:2])
-            return f"unknown field {quote(key)} here; it belongs in {places}"
-        return suggest.unknown("role" if cls is ReplicaSpecs else "field", key, known)
-
-    return say
+def say_unknown_field(cls: type[msgspec.Struct], key: str, path: Path) -> str:
+    """What is meant by a field that the struct at `path` does not have; dear, so only made when it will be shown."""
+    known = list(shape.fields_of(cls))
+    if cls is ReplicaSpecs:
+        return suggest.unknown("role", key, known)
+    homes = [home[:-1] for home in shape.find_homes(key) if home[:-1] != path]
+    if homes:
+        places = " or ".join(format_path(home) or "the top level" for home in homes[:2])
+        return f"unknown field {quote(key)} here; it belongs in {places}"
+    return suggest.unknown("field", key, known)

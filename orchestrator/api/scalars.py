@@ -40,8 +40,11 @@ def parse_bool(text: str) -> bool | None:
 
 def parse_int(text: str) -> int | None:
     """A whole number, also written 2.0 or 1e3; None for anything else, numbers with leading zeros included."""
-    if len(text) > _MAX_DIGITS:
-        return None
+    number = None if len(text) > _MAX_DIGITS else _parse_int(text)
+    return number if number is None or abs(number) <= MAX_INTEGER else None
+
+
+def _parse_int(text: str) -> int | None:
     if _DECIMAL.fullmatch(text):
         return int(text)
     if _PREFIXED.fullmatch(text):
@@ -106,6 +109,6 @@ def say_wrong_int(text: str, field: str) -> str:
         return f"expected a whole number of seconds, got {quote(text)}; write {seconds}"
     if _LEADING_ZERO.fullmatch(text):
         return f"expected a whole number, got {quote(text)}; write {int(text)} without the leading zero"
-    if _DECIMAL.match(text) and len(text) > _MAX_DIGITS:
+    if _DECIMAL.fullmatch(text):
         return f"the number {quote(text)} is too large"
     return f"expected a whole number, got {describe(text)}"

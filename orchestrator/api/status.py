@@ -110,6 +110,7 @@ class Attempt(_Struct, frozen=True, kw_only=True):
     """One fixed membership with one cluster map. Every TF_CONFIG is rendered from this record.
 
     `workers`: how many workers the spec asked for when it was opened (members may be fewer, see minReplicas).
+    `broken_since`: when the loss of a member was first seen; from then on the attempt can only end.
     """
 
     number: int
@@ -118,6 +119,7 @@ class Attempt(_Struct, frozen=True, kw_only=True):
     restore_step: int | None = None
     workers: int = 0
     config_hash: str = ""
+    broken_since: datetime | None = None
     stopping: Stopping | None = None
 
 

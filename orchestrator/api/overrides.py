@@ -1,0 +1,191 @@
+"""`--set`: single values of a job by their dotted path, and arguments of a built-in program, from texts.
+
+Called by `load` and the command line with a job before its defaults. Reads names and types as `parse` does, with the
+same words; bounds and rules are judged afterwards by `validation`, on the changed job.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import cast
+
+import msgspec
+from msgspec import inspect
+from msgspec.structs import replace
+
+from orchestrator.api import shape
+from orchestrator.api.arguments import WrongValue, read_text, say_unknown_argument
+from orchestrator.api.catalog import WORKLOADS, ArgumentValue
+from orchestrator.api.errors import Errors, FieldError, Locator, Path, Position, format_path, quote
+from orchestrator.api.reader import UNREADABLE, Reader, say_unknown_field
+from orchestrator.api.types import JobSpec, JsonObject, TensorFlowJob
+from orchestrator.api.yaml_nodes import Node, Refused, Scalar, compose
+
+_PART = re.compile(r'([^.\[\]"]+)|\["([^"]*)"\]|\[([0-9]{1,6})\]')
+
+
+class Overridden(msgspec.Struct, frozen=True):
+    """The changed job, and for each path that was set the assignment as it was given."""
+
+    job: TensorFlowJob
+    errors: tuple[FieldError, ...]
+    origins: tuple[tuple[Path, str], ...]
+
+
+class _Misplaced(Exception):
+    """A path leads nowhere; the message says from where on."""
+
+    def __init__(self, path: Path, message: str) -> None:
+        super().__init__(message)
+        self.path = path
+        self.message = message
+
+
+def apply(job: TensorFlowJob, assignments: Sequence[str]) -> Overridden:
+    """Each assignment is PATH=VALUE; a path without `spec` or `metadata` at its head is one below `spec`."""
+    errors: list[FieldError] = []
+    origins: list[tuple[Path, str]] = []
+    for assignment in assignments:
+        position = Position(f"--set {quote(assignment)[1:-1]}")
+        found = Errors()
+        try:
+            path, value = _split(assignment)
+            job = cast("TensorFlowJob", _Assignment(value, position, found).set(job, path))
+            origins.append((path, position.file))
+        except _Misplaced as misplaced:
+            found.add(misplaced.path, misplaced.message, position)
+        errors.extend(replace(error, position=position) for error in found.items)
+    return Overridden(job, tuple(errors), tuple(origins))
+
+
+def overlay(locate: Locator, changed: Overridden) -> Locator:
+    """Points at the assignment for what was assigned, at the source for the rest."""
+
+    def find(path: Path) -> Position:
+        for origin, assignment in changed.origins:
+            if path[: len(origin)] == origin:
+                return Position(assignment)
+        return locate(path)
+
+    return find
+
+
+def workload_args(
+    name: str, assignments: Sequence[str]
+) -> tuple[dict[str, ArgumentValue], tuple[FieldError, ...]]:
+    """NAME=VALUE of a built-in program that exists; later ones win."""
+    workload = WORKLOADS[name]
+    values: dict[str, ArgumentValue] = {}
+    errors = Errors()
+    for assignment in assignments:
+        position = Position(f"--set {quote(assignment)[1:-1]}")
+        key, separator, text = assignment.partition("=")
+        argument = workload.find_argument(key.strip())
+        try:
+            if not separator:
+                raise WrongValue("expected NAME=VALUE")
+            if argument is None:
+                raise WrongValue(say_unknown_argument(workload, key.strip()))
+            values[argument.name] = read_text(argument, text.strip())
+        except WrongValue as wrong:
+            errors.add((), str(wrong), position)
+    return values, tuple(errors.items)
+
+
+def _split(assignment: str) -> tuple[Path, str]:
+    text, separator, value = assignment.partition("=")
+    if not separator:
+        raise _Misplaced((), "expected PATH=VALUE, such as spec.runPolicy.backoffLimit=5")
+    path = _parse_path(text.strip())
+    return (path if path[0] in ("spec", "metadata") else ("spec", *path)), value.strip()
+
+
+def _parse_path(text: str) -> Path:
+    parts: list[str | int] = []
+    place = 0
+    while place < len(text):
+        match = _PART.match(text, place + (text[place] == "." and place > 0))
+        if match is None:
+            break
+        word, key, index = match.groups()
+        parts.append(int(index) if index is not None else word if word is not None else key)
+        place = match.end()
+    if place < len(text) or not parts:
+        raise _Misplaced((), f"{quote(text)} is no path, such as spec.runPolicy.backoffLimit")
+    return tuple(parts)
+
+
+class _Assignment:
+    """One value on its way into the job."""
+
+    def __init__(self, text: str, position: Position, errors: Errors) -> None:
+        self._text = text
+        self._errors = errors
+        self._reader = Reader(position.file, errors)
+
+    def set(self, job: TensorFlowJob, path: Path) -> msgspec.Struct:
+        return self._set_field(job, path, ())
+
+    def _set_field(self, struct: msgspec.Struct, rest: Path, path: Path) -> msgspec.Struct:
+        key = rest[0]
+        fields = shape.fields_of(type(struct))
+        if not isinstance(key, str) or key not in fields:
+            raise _Misplaced((*path, key), _say_unknown(struct, str(key), path))
+        field = fields[key]
+        value = self._set(field.type, getattr(struct, field.name), rest[1:], (*path, key))
+        return struct if value is UNREADABLE else replace(struct, **{field.name: value})
+
+    def _set(self, type_: inspect.Type, current: object, rest: Path, path: Path) -> object:
+        """The new value in place of `current`, or UNREADABLE after saying why."""
+        if not rest:
+            return self._read(type_, path)
+        if isinstance(type_, inspect.StructType):
+            struct = current if isinstance(current, msgspec.Struct) else shape.blank_struct(type_.cls)
+            return self._set_field(struct, rest, path)
+        if isinstance(type_, inspect.DictType):
+            return self._set_entry(type_.value_type, cast("JsonObject", current or {}), rest, path)
+        if isinstance(type_, inspect.VarTupleType):
+            items = list(cast("tuple[object, ...]", current))
+            return tuple(cast("list[object]", self._set_item(type_.item_type, items, rest, path)))
+        if isinstance(type_, inspect.AnyType):
+            if isinstance(rest[0], int):
+                return self._set_item(type_, current if isinstance(current, list) else [], rest, path)
+            return self._set_entry(type_, current if isinstance(current, dict) else {}, rest, path)
+        raise _Misplaced((*path, *rest), f"{format_path(path)} is a single value and has no fields")
+
+    def _set_entry(self, type_: inspect.Type, current: JsonObject, rest: Path, path: Path) -> object:
+        key = str(rest[0])
+        value = self._set(type_, current.get(key), rest[1:], (*path, key))
+        return current if value is UNREADABLE else {**current, key: value}
+
+    def _set_item(self, type_: inspect.Type, items: list[object], rest: Path, path: Path) -> object:
+        """Changes an item, or adds one right behind the last."""
+        index = rest[0]
+        if not isinstance(index, int) or index > len(items):
+            raise _Misplaced(
+                (*path, index), f"{format_path(path)} is a list of {len(items)}; write [0] and so on"
+            )
+        current = items[index] if index < len(items) else None
+        value = self._set(type_, current, rest[1:], (*path, index))
+        return items if value is UNREADABLE else [*items[:index], value, *items[index + 1 :]]
+
+    def _read(self, type_: inspect.Type, path: Path) -> object:
+        return self._reader.read(type_, self._compose(type_, path), path)
+
+    def _compose(self, type_: inspect.Type, path: Path) -> Node:
+        """A text is taken as it is, without YAML's quotes: the shell has its own."""
+        text = self._text
+        if isinstance(type_, inspect.StrType) or not text:
+            return Scalar(line=0, column=0, text=text, plain=not text)
+        try:
+            return next(compose(text), Scalar(line=0, column=0, text="", plain=True))
+        except Refused as refused:
+            raise _Misplaced(path, refused.message) from None
+
+
+def _say_unknown(struct: msgspec.Struct, key: str, path: Path) -> str:
+    workload = (
+        WORKLOADS.get(struct.workload.name) if isinstance(struct, JobSpec) and struct.workload else None
+    )
+    if workload and workload.find_argument(key):
+        return f"is an argument of {workload.name}; write spec.workload.args.{key}"
+    return say_unknown_field(type(struct), key, path)
