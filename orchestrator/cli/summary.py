@@ -5,6 +5,7 @@ as its last event. Everything shown was measured or exists; commands work as pri
 """
 
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 
@@ -13,7 +14,12 @@ from orchestrator.cli import exit_codes, wording
 from orchestrator.core.actions import Reason
 from orchestrator.metrics.store import FinalMetrics
 
-RESULTS = {Phase.SUCCEEDED: "succeeded", Phase.FAILED: "failed", Phase.STOPPED: "cancelled"}
+Result = Literal["succeeded", "failed", "cancelled"]
+RESULTS: dict[Phase, Result] = {
+    Phase.SUCCEEDED: "succeeded",
+    Phase.FAILED: "failed",
+    Phase.STOPPED: "cancelled",
+}
 _HEADLINE_METRICS = ("val_accuracy", "accuracy", "loss")
 _REASONS_WITH_CAUSE = (
     Reason.BACKOFF_LIMIT,
@@ -39,7 +45,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
     job: str
     number: int
-    result: str
+    result: Result
     exit_code: int
     seconds: float
     time: datetime

@@ -104,7 +104,7 @@ class TrainingFold:
             non_finite=job.non_finite,
             progress_ratio=_progress_ratio(progress),
             eta_seconds=_eta_seconds(progress, rates),
-            input_wait_ratio=_input_wait_ratio(rates),
+            input_wait_ratio=_input_wait_ratio(rates) if counts.input_wait_seconds else None,
             step_skew_ratio=_step_skew_ratio(rates),
             goodput_ratio=_goodput_ratio(job, context, len(members) if self.is_independent else 1),
             replicas=self.replicas(now),
@@ -141,7 +141,7 @@ class TrainingFold:
             epoch=_least((report.epoch for report in latest), None),
             loss=_short(metrics.get("loss")),
             accuracy=_short(metrics.get("accuracy")),
-            examples_per_second=examples if rates else None,
+            examples_per_second=examples if rates and self._counts().examples else None,
             update_time=max((fold.last_seen for fold in self._training()), default=None),
         )
 

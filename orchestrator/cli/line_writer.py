@@ -1,0 +1,82 @@
+"""Writes lines to a stream from a thread of its own: a reader that is slow, stopped or gone never holds up training.
+
+Used by the plain and the JSON renderer. Lines wait in a bounded queue; when it is full, lines that may be lost are
+dropped and the number of them is said. A closed pipe ends the writing, silently, and not the run.
+"""
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import TextIO
+
+MAX_WAITING = 10_000
+
+
+class LineWriter:
+    """Start it by `start`; `close` waits until everything has been written."""
+
+    def __init__(self, stream: TextIO, say_lost: Callable[[int], str] | None = None) -> None:
+        self._stream = stream
+        self._say_lost = say_lost
+        self._waiting: deque[str] = deque()
+        self._lost = 0
+        self._is_closed = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="output", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def write(self, line: str, *, may_be_lost: bool = False) -> None:
+        """Returns at once."""
+        with self._changed:
+            if len(self._waiting) >= (MAX_WAITING // 2 if may_be_lost else MAX_WAITING):
+                self._lost += 1
+                return
+            if self._lost and self._say_lost:
+                self._waiting.append(self._say_lost(self._lost))
+                self._lost = 0
+            self._waiting.append(line)
+            self._changed.notify()
+
+    def close(self) -> None:
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while lines := self._take():
+            try:
+                write_text(self._stream, "".join(f"{line}\n" for line in lines))
+            except BrokenPipeError:
+                silence(self._stream)
+            except (OSError, ValueError):
+                continue  # a full disk or a closed stream: later lines may get through
+
+    def _take(self) -> list[str]:
+        """All waiting lines; none when closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._is_closed)
+            lines = list(self._waiting)
+            self._waiting.clear()
+            return lines
+
+
+def write_text(stream: TextIO, text: str) -> None:
+    """What the stream's encoding does not have becomes a question mark."""
+    encoding = stream.encoding or "utf-8"
+    stream.write(text.encode(encoding, "replace").decode(encoding))
+    stream.flush()
+
+
+def silence(stream: TextIO) -> None:
+    """Nobody reads any more: send the rest, and what is flushed at the interpreter's end, nowhere."""
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+    except (OSError, ValueError):
+        return

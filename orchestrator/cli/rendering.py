@@ -1,0 +1,34 @@
+"""Which renderer shows a run: live on a terminal that can, plain lines elsewhere, JSON when asked.
+
+Called by `cli.run`. The terminal library is imported only for the live view.
+"""
+
+import os
+from typing import TextIO
+
+from orchestrator.cli.arguments import Output
+from orchestrator.cli.render_json import JsonRenderer
+from orchestrator.cli.render_plain import PlainRenderer
+from orchestrator.cli.view import Renderer
+
+MIN_COLUMNS = 20
+
+
+def renderer_for(output: Output, stream: TextIO, job: str, number: int) -> Renderer:
+    if output is Output.JSON:
+        return JsonRenderer(stream, job, number)
+    if output is Output.LIVE or (output is Output.AUTO and is_live_capable(stream)):
+        from orchestrator.cli.render_live import LiveRenderer
+
+        return LiveRenderer(stream)
+    return PlainRenderer(stream)
+
+
+def is_live_capable(stream: TextIO) -> bool:
+    """A terminal that can move its cursor and has some room."""
+    try:
+        if not stream.isatty() or os.environ.get("TERM", "dumb") in ("", "dumb", "unknown"):
+            return False
+        return os.get_terminal_size(stream.fileno()).columns not in range(1, MIN_COLUMNS)
+    except (OSError, ValueError):
+        return False
