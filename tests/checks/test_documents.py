@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 import pytest
 import yaml
 
-from orchestrator.api.parse import parse_documents
+from orchestrator.api.load import load_text
 from orchestrator.api.types import API_VERSION
 from orchestrator.cli import arguments
 from orchestrator.cli.commands import COMMANDS
@@ -73,7 +73,7 @@ def test_examples_are_valid(name: str) -> None:
 
 
 def _errors(text: str, name: str) -> list[str]:
-    return [str(error) for document in parse_documents(text, name) for error in document.errors]
+    return [str(error) for error in load_text(text, name).errors]
 
 
 @every_document
