@@ -1,6 +1,6 @@
 """From a valid job to a run that may start: its folder, its files' places, what it resumes from, its GPUs.
 
-Called by `cli.run` before the event loop begins. Raises `CannotRun` with words for the user; until the folder is
+Called by `cli.run` before the event loop begins. Raises `Refused` with words for the user; until the folder is
 made nothing has been changed.
 """
 
@@ -18,6 +18,7 @@ from orchestrator.api.types import AgentMode, TensorFlowJob
 from orchestrator.backends.local import gpus, run_folder
 from orchestrator.backends.local.programs import Place
 from orchestrator.backends.local.run_folder import RunFolder, RunLock, Runner, RunState
+from orchestrator.cli.errors import Refused
 from orchestrator.cli.session import RunPlan, utc_now
 from orchestrator.core import names, plan
 from orchestrator.protocol.checkpoints import checkpoint_path, latest_step
@@ -26,15 +27,13 @@ LOCAL_REPORT_SECONDS = 1.0
 INSTALL_LINE = "pip install 'tf-orchestrator[train]'"
 
 
-class CannotRun(Exception):
-    """Wrong input: the message says what would be right."""
-
-
 def check_tensorflow(job: TensorFlowJob) -> None:
     """The built-in programs need TensorFlow; said before anything starts."""
     if job.spec.workload is not None and importlib.util.find_spec("tensorflow") is None:
         name = job.spec.workload.name
-        raise CannotRun(f"the built-in program {name!r} needs TensorFlow, which is not installed here: {INSTALL_LINE}")
+        raise Refused(
+            f"the built-in program {name!r} needs TensorFlow, which is not installed here: {INSTALL_LINE}"
+        )
 
 
 def effective(job: TensorFlowJob) -> TensorFlowJob:
@@ -52,19 +51,19 @@ def checkpoints_of(job: TensorFlowJob, folder: RunFolder, base: Path) -> Path:
 
 
 def resumed_from(runs: Path, reference: str) -> RunFolder:
-    """Raises CannotRun when there is no such run."""
+    """Raises Refused when there is no such run."""
     found = run_folder.find(runs, reference)
     if found is None:
-        raise CannotRun(f"--resume: there is no run {reference!r} in {runs}; `tfo ps --all` lists them")
+        raise Refused(f"--resume: there is no run {reference!r} in {runs}; `tfo ps --all` lists them")
     return found
 
 
 def take_checkpoint(source: RunFolder, base: Path, target: Path) -> int:
-    """Copies the newest committed checkpoint of an earlier run; that run may be removed later. Raises CannotRun."""
+    """Copies the newest committed checkpoint of an earlier run; that run may be removed later. Raises Refused."""
     origin = checkpoints_of(source.read_state().job, source, base)
     step = latest_step(str(origin))
     if step is None:
-        raise CannotRun(f"--resume: {source.job}/{source.number} has no committed checkpoint in {origin}")
+        raise Refused(f"--resume: {source.job}/{source.number} has no committed checkpoint in {origin}")
     target.mkdir(parents=True, exist_ok=True)
     made = checkpoint_path(str(target), step)
     beside = Path(f"{made}.copy")
@@ -74,14 +73,14 @@ def take_checkpoint(source: RunFolder, base: Path, target: Path) -> int:
 
 
 def create(runs: Path, job: TensorFlowJob, invocation: tuple[str, ...]) -> tuple[RunFolder, RunLock]:
-    """The run's folder with its first state, locked. Raises CannotRun when the disk says no."""
+    """The run's folder with its first state, locked. Raises Refused when the disk says no."""
     try:
         folder = run_folder.create(runs, job.metadata.name)
         lock = RunLock(folder)
         runner = Runner(pid=os.getpid(), start_time=utc_now(), invocation=invocation)
         folder.write_state(RunState(job=job, status=JobStatus(), runner=runner))
     except OSError as error:
-        raise CannotRun(f"cannot write to the runs folder {runs}: {error}") from None
+        raise Refused(f"cannot write to the runs folder {runs}: {error}") from None
     return folder, lock
 
 
@@ -98,7 +97,7 @@ def planned(folder: RunFolder, job: TensorFlowJob, base: Path, environ: Mapping[
     made = plan.plan(job, folders, report_seconds=LOCAL_REPORT_SECONDS)
     shares = gpus.share(job.spec, made.replicas, gpus.visible(environ))
     place = Place(folder=base, environ=environ)
-    return RunPlan(folder=folder, job=job, plan=made, place=place, shares=shares)
+    return RunPlan(folder=folder, job=job, plan=made, folders=folders, place=place, shares=shares)
 
 
 def _cache(environ: Mapping[str, str]) -> Path:

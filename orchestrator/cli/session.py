@@ -1,7 +1,7 @@
 """One local run, from its first process to its last: wires backend, coordinator, metrics and reconcile together.
 
 Called by `cli.run` inside the event loop. Everything that lives as long as the run is made and ended here, in that
-order; what it shows is up to the `Show` that it is given.
+order; how it is shown is up to the Renderer that it is given.
 """
 
 import asyncio
@@ -12,7 +12,6 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
 from orchestrator.api.types import Role, TensorFlowJob
 from orchestrator.backends.base import View
@@ -21,13 +20,15 @@ from orchestrator.backends.local.backend import LocalBackend
 from orchestrator.backends.local.gpus import Shares
 from orchestrator.backends.local.programs import Place
 from orchestrator.backends.local.run_folder import RunFolder
+from orchestrator.cli.view import Renderer, RunEvent, RunInfo, RunView, collect_view
 from orchestrator.controller.loop import Loop
 from orchestrator.controller.reconcile import Reconciler
 from orchestrator.coordinator.authentication import ReplicaId
-from orchestrator.coordinator.server import Coordinator
-from orchestrator.core.actions import Decision, Event
+from orchestrator.coordinator.server import Coordinator, Counts
+from orchestrator.core import names
+from orchestrator.core.actions import Decision, Event, EventType, Reason
 from orchestrator.core.observed import Agent
-from orchestrator.core.plan import Plan
+from orchestrator.core.plan import Folders, Plan
 from orchestrator.metrics.life import key_of
 from orchestrator.metrics.store import Store
 from orchestrator.protocol.messages import Report
@@ -35,18 +36,12 @@ from orchestrator.protocol.messages import Report
 SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 """What stops a run gracefully, and the exit code that says so."""
 _LONGEST_SOCKET_PATH = 100
+_LAST_SECONDS = 60.0
+"""An agent that has not finished this long after the job's end is killed."""
 
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
-
-
-class Show(Protocol):
-    """Whoever shows the run: a live view, plain lines or JSON."""
-
-    def told(self, event: Event, now: datetime) -> None: ...
-
-    def refresh(self, now: datetime) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -56,6 +51,7 @@ class RunPlan:
     folder: RunFolder
     job: TensorFlowJob
     plan: Plan
+    folders: Folders
     place: Place
     shares: Shares
 
@@ -79,13 +75,15 @@ class LocalSession:
     def __init__(self, run: RunPlan, store: Store) -> None:
         self.run_plan = run
         self.store = store
-        self.show: Show | None = None
+        self.renderer: Renderer | None = None
+        self.metrics_url = ""
         self.interrupted: int | None = None
         self._uid = run.job.metadata.uid or ""
         self.backend = LocalBackend(run.folder, run.plan, run.place, run.shares, utc_now)
         self._stack = AsyncExitStack()
         self.coordinator: Coordinator | None = None
         self._reconciler: Reconciler | None = None
+        self._stepped = 0
         self._loop = Loop(self._turn, self._is_over)
 
     async def __aenter__(self) -> "LocalSession":
@@ -134,7 +132,11 @@ class LocalSession:
         return await self._reconciler.reconcile(self.run_plan.folder.job)
 
     def _is_over(self) -> bool:
-        return self.backend.state.status.phase.is_final and not self.backend.agent_pids
+        status = self.backend.state.status
+        if not status.phase.is_final:
+            return False
+        ended = status.completion_time or utc_now()
+        return not self.backend.agent_pids or (utc_now() - ended).total_seconds() > _LAST_SECONDS
 
     def _interrupt(self, code: int) -> None:
         self.interrupted = self.interrupted or code
@@ -144,9 +146,23 @@ class LocalSession:
 
     async def _tick(self, seconds: float) -> None:
         while True:
-            if self.show is not None:
-                self.show.refresh(utc_now())
+            self._refresh()
             await asyncio.sleep(seconds)
+
+    def _refresh(self) -> None:
+        if self.renderer is not None:
+            self.renderer.refresh(self.view(utc_now()))
+
+    def view(self, now: datetime) -> RunView:
+        """The run at this moment."""
+        state = self.backend.state
+        info = RunInfo(
+            job=state.job,
+            number=self.run_plan.folder.number,
+            started=state.runner.start_time,
+            metrics_url=self.metrics_url,
+        )
+        return collect_view(info, state.status, self.agents(), self.store, now)
 
     def _wake_for(self, job_uid: str) -> None:
         self._loop.wake()
@@ -154,6 +170,25 @@ class LocalSession:
     def _reported(self, job_uid: str, role: Role, index: int, report: Report) -> None:
         job = self.backend.state.job
         self.store.fold(key_of(job), role, index, report, utc_now(), agent=self._agent_uid(role, index))
+
+        attempt = self.backend.state.status.attempt
+        if report.seconds_since_step is not None and attempt and report.attempt == attempt.number:
+            self._tell_first_step(attempt.number, names.member(role, index))
+
+    def _tell_first_step(self, number: int, member: str) -> None:
+        """Once per attempt, by whoever is first: the moment that start-up and recovery are measured to."""
+        if number <= self._stepped:
+            return
+        self._stepped = number
+        message = f"attempt {number} has done its first step"
+        event = Event(
+            type=EventType.NORMAL, reason=Reason.FIRST_STEP, message=message, attempt=number, member=member
+        )
+        self.told(self.run_plan.folder.job, event, utc_now())
+
+    def counts(self) -> Counts:
+        """What the coordinator counted."""
+        return self.coordinator.counts() if self.coordinator else Counts(0, {}, {})
 
     def _agent_uid(self, role: Role, index: int) -> str:
         return self.backend.uid_at(role, index)
@@ -165,6 +200,5 @@ class LocalSession:
         self.store.observe_status(view.job, decision.status, now)
 
     def told(self, key: str, event: Event, now: datetime) -> None:
-        if self.show is not None:
-            self.show.told(event, now)
-
+        if self.renderer is not None:
+            self.renderer.told(RunEvent(event, now))

@@ -82,6 +82,7 @@ class LocalBackend:
         self._tasks: set[asyncio.Task[None]] = set()
         self.door: Door | None = None
         self.report_seconds = 1.0
+        self.lost_writes = 0
         self.on_change: Callable[[], None] = lambda: None
 
     @property
@@ -139,15 +140,21 @@ class LocalBackend:
     async def write_status(self, key: str, status: JobStatus, version: str) -> str:
         if version != str(self._state.version):
             raise Conflict(f"{key}: version {version} is not the newest")
-        state = with_status(self._state, status)
-        self._folder.write_state(state)
-        self._state = state
-        return str(state.version)
+        self._state = with_status(self._state, status)
+        self._save()
+        return str(self._state.version)
+
+    def _save(self) -> None:
+        """A full disk does not end a run: the newest state is written as soon as there is room."""
+        try:
+            self._folder.write_state(self._state)
+        except OSError:
+            self.lost_writes += 1
 
     def set_runner_url(self, url: str) -> None:
         """The metrics address, once it is known."""
         self._state = replace(self._state, runner=replace(self._state.runner, metrics_url=url))
-        self._folder.write_state(self._state)
+        self._save()
 
     async def perform(self, key: str, action: Action) -> None:
         match action:
