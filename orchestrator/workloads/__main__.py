@@ -1,0 +1,83 @@
+"""`python -m orchestrator.workloads NAME [--argument value ...]`: runs one built-in program.
+
+Started by the agent as any user's program, or by hand. Alone it is a single process; with TF_CONFIG and the TFO_
+variables it is a member of a job. Exit codes: 0 done, 2 wrong input or something missing, 143 told to stop.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+
+from orchestrator.train import Context, context
+from orchestrator.train.membership import EVALUATOR
+from orchestrator.workloads.arguments import UsageError, parse, render_help, wants_help
+from orchestrator.workloads.options import Options, PerceptronOptions
+
+WRONG_INPUT = 2
+LOGS = "logs"
+
+
+def main(words: Sequence[str]) -> int:
+    if wants_help(words):
+        print(render_help(words))
+        return 0 if words else WRONG_INPUT
+    try:
+        options = parse(words)
+        me = context()
+        require_place(options, me)
+        require_modules()
+    except UsageError as error:
+        return _refuse(str(error))
+    return perform(options, me)
+
+
+def require_place(options: Options, me: Context) -> None:
+    """Raises UsageError where this program cannot take this part in a job."""
+    if isinstance(options, PerceptronOptions) and (me.world_size > 1 or me.role == EVALUATOR):
+        raise UsageError(
+            f"perceptron is one process, this is a job of {me.world_size} members; run it with the chief alone "
+            "(no workers, no evaluator)"
+        )
+    if me.role == EVALUATOR and not me.checkpoint_dir:
+        raise UsageError("an evaluator judges checkpoints, but TFO_CHECKPOINT_DIR is not set")
+    if me.role == "ps":
+        raise UsageError("the built-in programs know no parameter servers; use MultiWorkerMirrored")
+
+
+def require_modules() -> None:
+    """Raises UsageError where TensorFlow is missing, without loading it."""
+    missing = [name for name in ("tensorflow", "keras") if find_spec(name) is None]
+    if missing:
+        raise UsageError(f"{' and '.join(missing)} not installed: pip install 'tf-orchestrator[train]'")
+
+
+def perform(options: Options, me: Context) -> int:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    log_dir = me.log_dir or LOGS
+    if isinstance(options, PerceptronOptions):
+        from orchestrator.workloads import perceptron
+
+        return perceptron.run(options, log_dir)
+
+    from orchestrator.workloads import evaluator, training
+    from orchestrator.workloads.data import DataError
+
+    try:
+        if me.role == EVALUATOR:
+            return evaluator.run(options, me)
+        folders = training.Folders(me.checkpoint_dir or "", log_dir, me.model_dir or os.curdir)
+        return training.run(options, me, folders)
+    except (DataError, training.RestoreError) as error:
+        return _refuse(str(error))
+
+
+def _refuse(message: str) -> int:
+    print(f"error: {message}", file=sys.stderr, flush=True)
+    return WRONG_INPUT
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
