@@ -4,20 +4,23 @@
 still too early to tell. Called by `decide`. Pure: what peers do after the first end is a consequence and never judged.
 """
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from orchestrator.api.status import Attempt, Cause, Member
-from orchestrator.core.observed import Agent, Disruption, Replica
-from orchestrator.core.turn import Turn
+from orchestrator.core.observed import Agent, Replica, ReplicaPhase
+from orchestrator.core.turn import LEADER_SETTLE_SECONDS, Turn
 from orchestrator.protocol.messages import ProgramState
 
 TOGETHER_SECONDS = 0.5
 """Ends this close together count as one: a peer's `connection reset` can arrive before the death that caused it."""
 BARRIER_SECONDS = 120.0
+UNEXPLAINED_SECONDS = 15.0
+"""How long an end by somebody else's order may wait for a better explanation."""
 SIGNAL_BASE = 128
 LAST_SIGNAL = 64
+SIGTERM = 15
 
 
 class Fate(StrEnum):
@@ -46,6 +49,8 @@ class End:
 
 @dataclass(frozen=True)
 class MemberFate:
+    """`end`: of a member that ended, or the one that is announced for a member whose replica has to go."""
+
     member: Member
     fate: Fate
     end: End | None = None
@@ -57,15 +62,8 @@ class MemberFate:
         return self.fate in (Fate.SUCCEEDED, Fate.ENDED, Fate.TOLD)
 
 
-_DISRUPTIONS = {
-    Disruption.EVICTED: Cause.EVICTED,
-    Disruption.PREEMPTED: Cause.PREEMPTED,
-    Disruption.NODE_LOST: Cause.NODE_LOST,
-}
-
-
-def fates(turn: Turn, attempt: Attempt, members: tuple[Member, ...]) -> tuple[MemberFate, ...]:
-    return tuple(fate_of(turn, one, attempt.number) for one in members)
+def fates(turn: Turn, members: tuple[Member, ...], run: int) -> tuple[MemberFate, ...]:
+    return tuple(fate_of(turn, one, run) for one in members)
 
 
 def fate_of(turn: Turn, member: Member, run: int) -> MemberFate:
@@ -76,30 +74,29 @@ def fate_of(turn: Turn, member: Member, run: int) -> MemberFate:
     if not turn.has_agents:
         return _bare_fate(turn, member, replica)
     agent = turn.agents.get(member.uid)
-    if agent is not None and _speaks_of(agent, run, ProgramState.EXITED):
-        return _exited_fate(turn, member, agent)
+    has_exited = agent is not None and agent.attempt == run and agent.state is ProgramState.EXITED
+    if agent is not None and has_exited and not agent.asked:
+        return _exited_fate(turn, member, agent, replica)
     if replica is None or replica.phase.is_terminal:
-        return _lost_fate(turn, member, replica)
+        return _gone_fate(turn, member, replica, agent)
+    announced = _announced(turn, member, replica)
+    if has_exited:
+        return MemberFate(member, Fate.TOLD, announced)
     if agent is None or not agent.connected:
-        return MemberFate(member, Fate.UNKNOWN)
-    if agent.attempt != run:
-        return MemberFate(member, Fate.WAITING)
-    return MemberFate(member, Fate.ALIVE, stopped=agent.stopped)
+        is_lost = announced is not None and turn.settling_left == 0
+        return MemberFate(member, Fate.ENDED if is_lost else Fate.UNKNOWN, announced)
+    fate = Fate.ALIVE if agent.attempt == run else Fate.WAITING
+    return MemberFate(member, fate, announced, stopped=agent.stopped and fate is Fate.ALIVE)
 
 
-def _speaks_of(agent: Agent, run: int, state: ProgramState) -> bool:
-    return agent.attempt == run and agent.state is state
-
-
-def _exited_fate(turn: Turn, member: Member, agent: Agent) -> MemberFate:
-    if agent.asked:
-        return MemberFate(member, Fate.TOLD, stopped=agent.stopped)
+def _exited_fate(turn: Turn, member: Member, agent: Agent, replica: Replica | None) -> MemberFate:
     if agent.exit_code == 0:
         return MemberFate(member, Fate.SUCCEEDED)
     cause = Cause.OUT_OF_MEMORY if agent.out_of_memory else program_cause(agent.exit_code, agent.signal)
+    evidence = disruption_cause(replica) if replica else None
     end = End(
         member=member,
-        cause=cause,
+        cause=evidence or cause,
         at=agent.since or turn.now,
         exit_code=agent.exit_code,
         signal=agent.signal or signal_in(agent.exit_code),
@@ -109,30 +106,44 @@ def _exited_fate(turn: Turn, member: Member, agent: Agent) -> MemberFate:
     return MemberFate(member, Fate.ENDED, end)
 
 
-def _lost_fate(turn: Turn, member: Member, replica: Replica | None) -> MemberFate:
-    """The agent's own process, or the whole pod, is gone: with the pod's exit code as the truth where it has one."""
+def _gone_fate(turn: Turn, member: Member, replica: Replica | None, agent: Agent | None) -> MemberFate:
+    """The pod is gone, or ended: its exit code, passed on by the agent where there is one, is the truth."""
     if replica is None:
-        return MemberFate(member, Fate.ENDED, End(member, Cause.POD_LOST, turn.now))
+        at = agent.lost_at if agent else None
+        return MemberFate(member, Fate.ENDED, End(member, Cause.POD_LOST, at or turn.now))
     if replica.exit_code == 0 and replica.disruption is None:
         return MemberFate(member, Fate.SUCCEEDED)
-    return MemberFate(member, Fate.ENDED, _replica_end(turn, member, replica, has_agent=True))
+    return MemberFate(member, Fate.ENDED, _replica_end(turn, member, replica))
 
 
 def _bare_fate(turn: Turn, member: Member, replica: Replica | None) -> MemberFate:
-    """Without an agent the pod is the program."""
-    if replica is None:
-        return MemberFate(member, Fate.ENDED, End(member, Cause.POD_LOST, turn.now))
-    if replica.phase.is_terminal:
-        if replica.exit_code == 0 and replica.disruption is None:
-            return MemberFate(member, Fate.SUCCEEDED)
-        return MemberFate(member, Fate.ENDED, _replica_end(turn, member, replica, has_agent=False))
-    return MemberFate(member, Fate.ALIVE if replica.phase == "Running" else Fate.WAITING)
+    """Without an agent the pod is the program; one on a lost node will never say that it has ended."""
+    if replica is None or replica.phase.is_terminal:
+        return _gone_fate(turn, member, replica, None)
+    announced = _announced(turn, member, replica)
+    if announced is not None and announced.cause is Cause.NODE_LOST:
+        return MemberFate(member, Fate.ENDED, announced)
+    fate = Fate.ALIVE if replica.phase is ReplicaPhase.RUNNING else Fate.WAITING
+    return MemberFate(member, fate, announced)
 
 
-def _replica_end(turn: Turn, member: Member, replica: Replica, *, has_agent: bool) -> End:
+def _announced(turn: Turn, member: Member, replica: Replica) -> End | None:
+    """The end of a replica that lives but has been told by others to go."""
+    cause = disruption_cause(replica)
+    return End(member, cause, turn.now) if cause else None
+
+
+def disruption_cause(replica: Replica) -> Cause | None:
+    """Positive evidence that somebody or something other than the program and we ends this replica."""
+    if replica.disruption is not None:
+        return Cause(replica.disruption.value)
+    return Cause.EVICTED if replica.foreign_deletion else None
+
+
+def _replica_end(turn: Turn, member: Member, replica: Replica) -> End:
     return End(
         member=member,
-        cause=_replica_cause(replica, has_agent=has_agent),
+        cause=_replica_cause(turn, replica),
         at=replica.since or turn.now,
         exit_code=replica.exit_code,
         signal=replica.signal or signal_in(replica.exit_code),
@@ -141,15 +152,14 @@ def _replica_end(turn: Turn, member: Member, replica: Replica, *, has_agent: boo
     )
 
 
-def _replica_cause(replica: Replica, *, has_agent: bool) -> Cause:
-    if replica.disruption is not None:
-        return _DISRUPTIONS[replica.disruption]
-    if replica.foreign_deletion:
-        return Cause.EVICTED
+def _replica_cause(turn: Turn, replica: Replica) -> Cause:
+    disrupted = disruption_cause(replica)
+    if disrupted is not None:
+        return disrupted
     if replica.out_of_memory:
         return Cause.OUT_OF_MEMORY
     cause = program_cause(replica.exit_code, replica.signal)
-    return Cause.AGENT_LOST if has_agent and cause is Cause.PROGRAM_SIGNAL else cause
+    return Cause.AGENT_LOST if turn.has_agents and cause is Cause.PROGRAM_SIGNAL else cause
 
 
 def program_cause(exit_code: int | None, signal: int | None) -> Cause:
@@ -169,27 +179,47 @@ class Verdict:
 
     is_broken: bool = False
     end: End | None = None
-    look_again: float | None = None
+    look_again: float = 0.0
 
 
-def verdict(turn: Turn, found: tuple[MemberFate, ...]) -> Verdict:
+def verdict(turn: Turn, attempt: Attempt, found: tuple[MemberFate, ...]) -> Verdict:
     """The one cause of this attempt, or how long to wait until it is certain."""
-    ends = [one.end for one in found if one.end is not None]
-    if not ends:
+    told = [one for one in found if one.fate is Fate.TOLD and one.end is None]
+    chosen = _cause(turn, found)
+    if chosen is None and not told and attempt.broken_since is None:
         return Verdict()
+    passed = turn.since(attempt.broken_since)
+    if chosen is None:
+        wait = UNEXPLAINED_SECONDS - passed
+        chosen = unexplained(turn, (told or found)[0].member)
+    else:
+        wait = _doubt(turn, found, chosen, passed)
+    return Verdict(is_broken=True, look_again=wait) if wait > 0 else Verdict(is_broken=True, end=chosen)
+
+
+def _cause(turn: Turn, found: tuple[MemberFate, ...]) -> End | None:
+    """The weightiest of the ends that came together with the first; a halted member explains its peers' exits."""
+    ends = [one.end for one in found if one.end is not None and one.fate is Fate.ENDED]
+    if not ends:
+        return None
     first = min(end.at for end in ends)
-    chosen = min((end for end in ends if _is_together(first, end)), key=_weight)
-    halted = [one for one in found if one.stopped]
+    announced = [
+        replace(one.end, at=first) for one in found if one.end is not None and one.fate is not Fate.ENDED
+    ]
+    chosen = min((*(end for end in ends if _is_together(turn, first, end)), *announced), key=_weight)
+    halted = [one.member for one in found if one.stopped]
     if halted and chosen.cause is Cause.PROGRAM_EXIT:
-        return Verdict(is_broken=True, end=_halted_end(turn, halted[0]))
-    wait = _doubt(turn, found, chosen, first)
-    if wait > 0:
-        return Verdict(is_broken=True, look_again=wait)
-    return Verdict(is_broken=True, end=chosen)
+        return End(halted[0], Cause.HANG, turn.now, message="the program was stopped by a signal (SIGSTOP)")
+    return chosen
 
 
-def _is_together(first: datetime, end: End) -> bool:
-    return (end.at - first).total_seconds() <= TOGETHER_SECONDS
+def _is_together(turn: Turn, first: datetime, end: End) -> bool:
+    """What agents tell a new leader happened while nobody listened; the order in which they do means nothing."""
+    latest = first + timedelta(seconds=TOGETHER_SECONDS)
+    leader_since = turn.seen.leader_since
+    if leader_since is not None and turn.has_agents:
+        latest = max(latest, leader_since + timedelta(seconds=LEADER_SETTLE_SECONDS))
+    return end.at <= latest
 
 
 def _weight(end: End) -> tuple[int, datetime]:
@@ -198,17 +228,20 @@ def _weight(end: End) -> tuple[int, datetime]:
     return order, end.at
 
 
-def _halted_end(turn: Turn, halted: MemberFate) -> End:
-    return End(halted.member, Cause.HANG, turn.now, message="the program was stopped by a signal (SIGSTOP)")
+def unexplained(turn: Turn, member: Member) -> End:
+    """Somebody ended it in our name: another controller, before this one led. Our doing, so no restart is counted."""
+    return End(
+        member, Cause.PREEMPTED, turn.now, message="it was stopped by an order of an earlier controller"
+    )
 
 
-def _doubt(turn: Turn, found: tuple[MemberFate, ...], chosen: End, first: datetime) -> float:
+def _doubt(turn: Turn, found: tuple[MemberFate, ...], chosen: End, passed: float) -> float:
     """Seconds for which a weightier end may still come to light."""
-    if chosen.cause.is_disruption:
+    if chosen.cause.is_disruption or chosen.cause is Cause.HANG:
         return 0.0
-    passed = turn.since(first)
     if any(one.fate is Fate.UNKNOWN for one in found):
-        return BARRIER_SECONDS - passed
-    if chosen.cause is not Cause.PROGRAM_EXIT or all(one.is_over for one in found):
+        return max(BARRIER_SECONDS - passed, turn.settling_left)
+    is_plain = chosen.cause is Cause.PROGRAM_EXIT or chosen.signal == SIGTERM
+    if not is_plain or all(one.is_over for one in found):
         return 0.0
     return TOGETHER_SECONDS - passed

@@ -36,16 +36,24 @@ def decide(seen: Observed, now: datetime) -> Decision:
     return replace(
         decision,
         status=status.complete(turn, decision.status),
+        wanted=tuple(one for one in decision.wanted if one.uid) if turn.has_agents else (),
         events=(*events, *decision.events),
+        requeue_after=_next_look(turn, decision),
     )
+
+
+def _next_look(turn: Turn, decision: Decision) -> float | None:
+    """At the latest when the job's deadline has come."""
+    left = None if decision.status.phase.is_final else ending.remaining(turn)
+    looks = [one for one in (decision.requeue_after, left) if one is not None and one >= 0]
+    return min(looks, default=None)
 
 
 def _begin(turn: Turn) -> tuple[Turn, tuple[Event, ...]]:
     """The job's first turn, or its first after a suspension, starts its clock."""
     recorded = turn.status
-    if turn.spec.run_policy.suspend or (
-        recorded.start_time is not None and recorded.phase is not Phase.SUSPENDED
-    ):
+    has_begun = recorded.start_time is not None and recorded.phase is not Phase.SUSPENDED
+    if turn.spec.run_policy.suspend or has_begun or recorded.phase.is_final:
         return turn, ()
     if recorded.phase is Phase.SUSPENDED:
         entered = status.enter(recorded, Phase.RESTARTING, Reason.RESUMED, "the job was resumed", turn.now)
@@ -54,4 +62,4 @@ def _begin(turn: Turn) -> tuple[Turn, tuple[Event, ...]]:
         entered = status.enter(recorded, Phase.CREATED, Reason.CREATED, "the job was accepted", turn.now)
     entered = replace(entered, start_time=turn.now)
     event = Event(type=EventType.NORMAL, reason=Reason(entered.reason), message=entered.message)
-    return Turn(replace(turn.seen, status=entered), turn.now), (event,)
+    return turn.with_status(entered), (event,)

@@ -6,34 +6,33 @@ Judgements of `decide`'s chain. Success is persisted before anybody is told to f
 from msgspec.structs import replace
 
 from orchestrator.api.status import JobStatus, Member, Phase
-from orchestrator.api.types import CleanPodPolicy, Role
-from orchestrator.core import membership, status
+from orchestrator.api.types import CleanPodPolicy, Role, Strategy
+from orchestrator.core import membership, seating, status
 from orchestrator.core.actions import (
     Action,
     Decision,
     DeleteJob,
-    DeleteReplica,
     Event,
     EventType,
     Reason,
     WantedOrder,
 )
-from orchestrator.core.cause import Fate, fate_of
+from orchestrator.core.cause import End, Fate, fate_of
 from orchestrator.core.membership import Seat
 from orchestrator.core.observed import Replica, StopRequest
 from orchestrator.core.policies import Failure
 from orchestrator.core.turn import Turn
-from orchestrator.protocol.messages import Finish, ProgramState
+from orchestrator.protocol.messages import Finish
 
 OWN_END_SECONDS = 30.0
 """After success the others get this long to end by themselves."""
 GRACE_SECONDS = 10.0
-_AT_REST = (ProgramState.IDLE, ProgramState.EXITED)
 
 
 def succeed(turn: Turn) -> Decision | None:
     """The success policy is met."""
-    if not all(_has_succeeded(turn, seat) for seat in membership.deciding_seats(turn.spec)):
+    seats = _deciding_seats(turn)
+    if not seats or not all(_has_succeeded(turn, seat) for seat in seats):
         return None
     message = "the job has succeeded"
     done = status.enter(turn.status, Phase.SUCCEEDED, Reason.SUCCEEDED, message, turn.now)
@@ -41,16 +40,20 @@ def succeed(turn: Turn) -> Decision | None:
     return conclude(turn, done, (event,))
 
 
+def _deciding_seats(turn: Turn) -> tuple[Seat, ...]:
+    """Among the members of the attempt, from which workers may be missing; among all where each is alone."""
+    is_alone = turn.spec.strategy is Strategy.INDEPENDENT
+    taking_part = membership.trainer_seats(turn.spec) if is_alone else tuple(turn.members)
+    return membership.deciding_seats(turn.spec, taking_part)
+
+
 def _has_succeeded(turn: Turn, seat: Seat) -> bool:
-    for side in turn.status.sides:
-        if (side.role, side.index) == seat:
-            member = Member(side.role, side.index, side.uid)
-            return side.succeeded or fate_of(turn, member, side.run).fate is Fate.SUCCEEDED
-    attempt = turn.attempt
-    if attempt is None:
+    attempt, side = turn.attempt, turn.sides.get(seat)
+    if attempt is not None and membership.is_gang(turn.spec, seat[0]):
+        return fate_of(turn, turn.members[seat], attempt.number).fate is Fate.SUCCEEDED
+    if side is None:
         return False
-    found = [one for one in attempt.members if (one.role, one.index) == seat]
-    return any(fate_of(turn, one, attempt.number).fate is Fate.SUCCEEDED for one in found)
+    return side.succeeded or fate_of(turn, Member(*seat, side.uid), side.run).fate is Fate.SUCCEEDED
 
 
 def expire(turn: Turn) -> Decision | None:
@@ -78,28 +81,38 @@ def reject(turn: Turn) -> Decision | None:
     return fail(turn, Failure(Reason.REPLICA_INVALID, f"{refused.name} cannot be created: {refused.error}"))
 
 
-def fail(turn: Turn, failure: Failure) -> Decision:
+def fail(turn: Turn, failure: Failure, end: End | None = None) -> Decision:
+    """`end`: of the replica whose end is one too many."""
     done = status.enter(turn.status, Phase.FAILED, failure.reason, failure.message, turn.now)
     event = Event(
-        type=EventType.WARNING, reason=failure.reason, message=failure.message, attempt=turn.last_number
+        type=EventType.WARNING,
+        reason=failure.reason,
+        message=failure.message,
+        attempt=turn.last_number,
+        member=end.member.name if end else "",
+        cause=end.cause if end else None,
+        exit_code=end.exit_code if end else None,
     )
     return conclude(turn, done, (event,))
 
 
 def conclude(turn: Turn, done: JobStatus, events: tuple[Event, ...]) -> Decision:
     """The decision of the turn in which the job ended."""
-    after = finish(Turn(replace(turn.seen, status=done), turn.now))
-    return replace(after, events=events) if after else Decision(status=done, events=events)
+    return replace(_finish(turn.with_status(done)), events=events)
 
 
 def finish(turn: Turn) -> Decision | None:
-    """What is left to do for a job that has ended: programs, pods by cleanPodPolicy, the time to live."""
-    recorded = turn.status
-    if not recorded.phase.is_final:
-        return None
-    passed = turn.since(recorded.completion_time)
-    orders = tuple(_finish_order(turn, one, passed) for one in turn.seen.replicas) if turn.has_agents else ()
-    actions: list[Action] = [_delete(one) for one in turn.seen.replicas if _is_to_clean(turn, one, passed)]
+    """A job that has ended stays so."""
+    return _finish(turn) if turn.status.phase.is_final else None
+
+
+def _finish(turn: Turn) -> Decision:
+    """What is left to do: programs, pods by cleanPodPolicy, the time to live."""
+    passed = turn.since(turn.status.completion_time)
+    orders = tuple(_finish_order(turn, one, passed) for one in turn.seen.replicas)
+    actions: list[Action] = []
+    for one in turn.seen.replicas:
+        actions += seating.delete(one) if _is_to_clean(turn, one, passed) else ()
     ttl = turn.spec.run_policy.ttl_seconds_after_finished
     if ttl is not None and passed >= ttl:
         actions.append(DeleteJob())
@@ -107,7 +120,7 @@ def finish(turn: Turn) -> Decision | None:
         mark - passed for mark in (OWN_END_SECONDS, OWN_END_SECONDS + GRACE_SECONDS, ttl) if mark is not None
     ]
     return Decision(
-        status=recorded,
+        status=turn.status,
         actions=tuple(actions),
         wanted=tuple(one for one in orders if one),
         requeue_after=min((wait for wait in waits if wait > 0), default=None),
@@ -118,7 +131,7 @@ def _finish_order(turn: Turn, replica: Replica, passed: float) -> WantedOrder | 
     succeeded = turn.status.phase is Phase.SUCCEEDED
     agent = turn.agents.get(replica.uid)
     grace = 0.0 if _is_hopeless(turn) else GRACE_SECONDS
-    at_rest = agent is not None and agent.state in _AT_REST
+    at_rest = agent is not None and seating.is_at_rest(agent)
     if succeeded and replica.role is not Role.PS and not at_rest and passed < OWN_END_SECONDS:
         return None
     return WantedOrder(uid=replica.uid, order=Finish(0 if succeeded else 1, grace))
@@ -131,20 +144,13 @@ def _is_hopeless(turn: Turn) -> bool:
 
 
 def _is_to_clean(turn: Turn, replica: Replica, passed: float) -> bool:
-    """With agents programs get their time to end; parameter servers and evaluators end whatever the policy says."""
+    """Programs get their time to end; parameter servers and evaluators end whatever the policy says."""
     policy = turn.spec.run_policy.clean_pod_policy
-    if replica.deleting:
-        return False
     if replica.phase.is_terminal:
         return policy is CleanPodPolicy.ALL
     if policy is CleanPodPolicy.NONE and replica.role not in (Role.PS, Role.EVALUATOR):
         return False
-    if replica.role is Role.PS and not turn.has_agents:
-        return True
-    if turn.status.phase is Phase.SUCCEEDED or turn.has_agents:
-        return passed >= OWN_END_SECONDS + (GRACE_SECONDS if turn.has_agents else 0)
-    return True
-
-
-def _delete(replica: Replica) -> DeleteReplica:
-    return DeleteReplica(role=replica.role, index=replica.index, uid=replica.uid)
+    if turn.has_agents:
+        return passed >= OWN_END_SECONDS + GRACE_SECONDS
+    is_needed = turn.status.phase is Phase.SUCCEEDED and replica.role is not Role.PS
+    return passed >= OWN_END_SECONDS if is_needed else True

@@ -3,6 +3,8 @@
 Called by `plan`, `tf_config`, `decide` and its parts. Pure; no status, no observation.
 """
 
+from collections.abc import Sequence
+
 from orchestrator.api.types import JobSpec, ReplicaSpec, Role, Strategy, SuccessPolicy
 
 Seat = tuple[Role, int]
@@ -44,8 +46,13 @@ def is_trainer(role: Role) -> bool:
     return role is not Role.EVALUATOR
 
 
-def gang_seats(spec: JobSpec) -> tuple[Seat, ...]:
-    return tuple(seat for seat in seats(spec) if is_gang(spec, seat[0]))
+def is_alone(spec: JobSpec, role: Role) -> bool:
+    """Whether each replica of this role runs by itself, whatever the others do."""
+    return role is Role.EVALUATOR or spec.strategy is Strategy.INDEPENDENT
+
+
+def trainer_seats(spec: JobSpec) -> tuple[Seat, ...]:
+    return tuple(seat for seat in seats(spec) if is_trainer(seat[0]))
 
 
 def side_seats(spec: JobSpec) -> tuple[Seat, ...]:
@@ -57,11 +64,11 @@ def leader_seat(spec: JobSpec) -> Seat:
     return (Role.CHIEF, 0) if replicas(spec, Role.CHIEF) else (Role.WORKER, 0)
 
 
-def deciding_seats(spec: JobSpec) -> tuple[Seat, ...]:
-    """Whose exit 0 makes the job a success."""
+def deciding_seats(spec: JobSpec, taking_part: Sequence[Seat]) -> tuple[Seat, ...]:
+    """Whose exit 0 makes the job a success, among those that take part (in the order of rank)."""
     if spec.success_policy is SuccessPolicy.ALL_WORKERS:
-        return tuple(seat for seat in seats(spec) if seat[0] in (Role.CHIEF, Role.WORKER))
-    return (leader_seat(spec),)
+        return tuple(seat for seat in taking_part if seat[0] in (Role.CHIEF, Role.WORKER))
+    return tuple(taking_part[:1])
 
 
 def min_workers(spec: JobSpec) -> int:

@@ -10,29 +10,14 @@ import msgspec
 from msgspec.structs import replace
 
 from orchestrator.api.status import Attempt, EndedAttempt, JobStatus, Member
-from orchestrator.api.types import Role
-from orchestrator.core import ending, membership, names, policies, stopping
-from orchestrator.core.actions import (
-    Action,
-    CreateReplica,
-    CreateService,
-    Decision,
-    DeleteReplica,
-    Event,
-    EventType,
-    Reason,
-    WantedOrder,
-)
-from orchestrator.core.cause import BARRIER_SECONDS
+from orchestrator.api.types import Role, Strategy
+from orchestrator.core import membership, names, policies, seating, stopping
+from orchestrator.core.actions import Action, CreateService, Decision, Event, EventType, Reason, WantedOrder
 from orchestrator.core.membership import Seat
-from orchestrator.core.observed import Replica, ReplicaPhase
 from orchestrator.core.plan import container_of
 from orchestrator.core.turn import Turn
 from orchestrator.core.wanted import run_member
-from orchestrator.protocol.messages import ProgramState, Stop
-
-_AT_REST = (ProgramState.IDLE, ProgramState.EXITED)
-_LOOK_SECONDS = 1.0
+from orchestrator.protocol.messages import Stop
 
 
 def open_attempt(turn: Turn) -> Decision:
@@ -40,16 +25,18 @@ def open_attempt(turn: Turn) -> Decision:
     service = names.service(turn.seen.job.metadata.name)
     if service not in turn.seen.services:
         return Decision(status=turn.status, actions=(CreateService(name=service),), requeue_after=0.0)
+    if turn.spec.strategy is Strategy.INDEPENDENT:
+        return _opened(turn, membership.trainer_seats(turn.spec))
     wait = policies.backoff_seconds(turn.status) - _since_last_end(turn)
-    actions = _preparations(turn)
     seats = _seats_to_run(turn)
-    if seats is None or wait > 0 or (not turn.has_agents and _has_left_overs(turn)):
-        left = ending.remaining(turn)
-        looks = [one for one in (wait, left, _LOOK_SECONDS) if one is not None and one > 0]
-        return Decision(
-            status=turn.status, actions=actions, wanted=_clear_orders(turn), requeue_after=min(looks)
-        )
-    return _opened(turn, seats, actions)
+    if seats is not None and wait <= 0:
+        return _opened(turn, seats)
+    return Decision(
+        status=turn.status,
+        actions=_preparations(turn),
+        wanted=_clear_orders(turn),
+        requeue_after=min(wait, seating.LOOK_SECONDS) if wait > 0 else seating.LOOK_SECONDS,
+    )
 
 
 def _since_last_end(turn: Turn) -> float:
@@ -65,111 +52,72 @@ def _waiting_seconds(turn: Turn) -> float:
     return turn.since(begun)
 
 
-def _trainer_seats(turn: Turn) -> tuple[Seat, ...]:
-    return tuple(seat for seat in membership.seats(turn.spec) if membership.is_trainer(seat[0]))
-
-
 def _preparations(turn: Turn) -> tuple[Action, ...]:
-    """Replicas to create, dead or unreachable or surplus ones to delete. A seat is filled only when it is empty."""
-    wanted = _trainer_seats(turn)
-    gone = [_delete(one) for one in turn.seen.replicas if _is_to_go(turn, one, wanted)]
+    """Replicas to create, dead or unreachable or surplus ones to delete. Without agents all old ones have to go."""
     if not turn.has_agents:
-        return tuple(gone)
-    number = turn.last_number + 1
-    missing = [
-        CreateReplica(role=role, index=index, attempt=number)
-        for role, index in wanted
-        if (role, index) not in turn.seats
-    ]
-    return (*gone, *missing)
-
-
-def _is_to_go(turn: Turn, replica: Replica, wanted: tuple[Seat, ...]) -> bool:
-    if replica.deleting or not membership.is_trainer(replica.role):
-        return False
-    if replica.phase.is_terminal or (replica.role, replica.index) not in wanted:
-        return True
-    return not turn.has_agents or _is_unreachable(turn, replica)
-
-
-def _is_unreachable(turn: Turn, replica: Replica) -> bool:
-    """Its agent kept the barrier waiting for two minutes. Not while this controller has only just begun to lead."""
-    if turn.is_settling or replica.phase is not ReplicaPhase.RUNNING:
-        return False
-    agent = turn.agents.get(replica.uid)
-    waited = min(_waiting_seconds(turn), turn.since(replica.since) if replica.since else BARRIER_SECONDS)
-    is_clear = agent is not None and agent.connected and agent.state in _AT_REST
-    return not is_clear and waited >= BARRIER_SECONDS
-
-
-def _delete(replica: Replica) -> DeleteReplica:
-    return DeleteReplica(role=replica.role, index=replica.index, uid=replica.uid)
-
-
-def _has_left_overs(turn: Turn) -> bool:
-    return any(membership.is_trainer(one.role) for one in turn.seen.replicas)
-
-
-def is_seat_ready(turn: Turn, seat: Seat) -> bool:
-    """Its replica lives, its agent is connected, and nothing of an older attempt is left in it."""
-    replica = turn.seats.get(seat)
-    if replica is None or replica.phase is not ReplicaPhase.RUNNING or replica.deleting:
-        return False
-    agent = turn.agents.get(replica.uid)
-    return agent is not None and agent.connected and agent.state in _AT_REST
+        old = (one for one in turn.seen.replicas if membership.is_trainer(one.role))
+        return tuple(action for one in old for action in seating.delete(one))
+    number, waited = turn.last_number + 1, _waiting_seconds(turn)
+    filled = (seating.fill(turn, seat, number, waited) for seat in membership.trainer_seats(turn.spec))
+    return (*seating.surplus(turn), *(action for actions in filled for action in actions))
 
 
 def _seats_to_run(turn: Turn) -> tuple[Seat, ...] | None:
     """The members of the next attempt; None: keep waiting."""
-    wanted = _trainer_seats(turn)
+    wanted = membership.trainer_seats(turn.spec)
     if not turn.has_agents:
-        return wanted
-    ready = tuple(seat for seat in wanted if is_seat_ready(turn, seat))
-    if len(ready) == len(wanted):
+        has_left_overs = any(membership.is_trainer(one.role) for one in turn.seen.replicas)
+        return None if has_left_overs else wanted
+    ready = tuple(seat for seat in wanted if seating.is_ready(turn, seat))
+    if len(ready) == len(wanted) or _may_leave_out(turn, ready, wanted):
         return ready
-    if _waiting_seconds(turn) < turn.spec.recovery.replacement_timeout_seconds:
-        return None
+    return None
+
+
+def _may_leave_out(turn: Turn, ready: tuple[Seat, ...], wanted: tuple[Seat, ...]) -> bool:
+    """Only workers are missing, have been for replacementTimeoutSeconds, and minReplicas of them are there."""
+    if turn.settling_left or _waiting_seconds(turn) < turn.spec.recovery.replacement_timeout_seconds:
+        return False
     workers = sum(role is Role.WORKER for role, _ in ready)
     absent = set(wanted) - set(ready)
-    is_enough = workers >= membership.min_workers(turn.spec) and all(
-        role is Role.WORKER for role, _ in absent
-    )
-    return ready if is_enough and workers else None
+    return workers >= membership.min_workers(turn.spec) and all(role is Role.WORKER for role, _ in absent)
 
 
 def _clear_orders(turn: Turn) -> tuple[WantedOrder, ...]:
     """Whatever still runs of older attempts has to end."""
-    number = turn.last_number
-    sides = {side.uid: side.run for side in turn.status.sides}
     return tuple(
-        WantedOrder(uid=one.uid, order=Stop(sides.get(one.uid, number), 0.0))
+        WantedOrder(uid=one.uid, order=Stop(_last_run(turn, (one.role, one.index)), 0.0))
         for one in turn.seen.replicas
         if membership.is_trainer(one.role) and one.uid in turn.agents
     )
 
 
-def _opened(turn: Turn, seats: tuple[Seat, ...], actions: tuple[Action, ...]) -> Decision:
+def _last_run(turn: Turn, seat: Seat) -> int:
+    """Replicas outside the gang count their starts by themselves."""
+    if membership.is_gang(turn.spec, seat[0]):
+        return turn.last_number
+    side = turn.sides.get(seat)
+    return side.run if side else 0
+
+
+def _opened(turn: Turn, seats: tuple[Seat, ...]) -> Decision:
     number = turn.last_number + 1
     attempt = Attempt(
         number=number,
         members=tuple(_member(turn, seat, number) for seat in seats),
         start_time=turn.now,
-        restore_step=turn.checkpoint_step,
+        restore_step=turn.checkpoint_at(seats[0]) if seats else None,
         workers=membership.replicas(turn.spec, Role.WORKER),
         config_hash=config_hash(turn),
     )
     recorded = replace(_with_losses(turn.status, attempt.restore_step), attempt=attempt)
-    after = Turn(replace(turn.seen, status=recorded), turn.now)
     message = _message(attempt)
     event = Event(type=EventType.NORMAL, reason=Reason.STARTING, message=message, attempt=number)
     orders = [
         WantedOrder(uid=one.uid, order=run_member(turn.spec, attempt, one))
-        for one in stopping.gang_members(after, attempt)
-        if one.uid
+        for one in stopping.gang_members(turn, attempt)
     ]
-    return Decision(
-        status=recorded, actions=actions, wanted=tuple(orders), events=(event,), requeue_after=0.0
-    )
+    return Decision(status=recorded, wanted=tuple(orders), events=(event,), requeue_after=0.0)
 
 
 def _message(attempt: Attempt) -> str:
@@ -179,9 +127,10 @@ def _message(attempt: Attempt) -> str:
 
 
 def _member(turn: Turn, seat: Seat, number: int) -> Member:
+    """Without agents, and where each replica is alone, the record comes before the replica."""
     role, index = seat
-    replica = turn.seats.get(seat) if turn.has_agents else None
-    return Member(role, index, replica.uid if replica else "", member_address(turn, seat, number))
+    is_known = turn.has_agents and not membership.is_alone(turn.spec, role)
+    return Member(role, index, turn.seats[seat].uid if is_known else "", member_address(turn, seat, number))
 
 
 def member_address(turn: Turn, seat: Seat, number: int) -> str:

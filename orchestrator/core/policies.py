@@ -41,10 +41,16 @@ def exit_code_rule(spec: JobSpec, end: End) -> Failure | None:
 
 
 def action_for(spec: JobSpec, end: End) -> ExitCodeAction | None:
-    """What recovery.exitCodes says of the cause; only of programs that ended with a code."""
-    if end.exit_code is None or end.cause not in (Cause.PROGRAM_EXIT, Cause.PROGRAM_SIGNAL):
+    """What recovery.exitCodes says of the cause; only of programs that ended by themselves or by a signal."""
+    if end.cause not in (Cause.PROGRAM_EXIT, Cause.PROGRAM_SIGNAL, Cause.OUT_OF_MEMORY):
         return None
-    return next((rule.action for rule in spec.recovery.exit_codes if end.exit_code in rule.codes), None)
+    code = shell_code(end)
+    return next((rule.action for rule in spec.recovery.exit_codes if code in rule.codes), None)
+
+
+def shell_code(end: End) -> int | None:
+    """The exit code as a shell or a container says it: 128 + n for signal n."""
+    return SIGNAL_BASE + end.signal if end.exit_code is None and end.signal else end.exit_code
 
 
 def restart_policy(spec: JobSpec, end: End) -> Failure | None:
@@ -119,6 +125,9 @@ _PHRASES: dict[Cause, str] = {
     Cause.NODE_LOST: "lost its node",
     Cause.HANG: "hangs",
     Cause.START_TIMEOUT: "did not start in time",
+}
+
+_REQUESTS: dict[Cause, str] = {
     Cause.RESIZE: "the job was resized",
     Cause.SUSPEND: "the job was suspended",
     Cause.USER: "the job was stopped",
@@ -135,8 +144,10 @@ def signal_name(number: int) -> str:
 def describe(end: End) -> str:
     """One phrase for people: worker-1 was killed by SIGKILL."""
     name = end.member.name
-    if end.cause is Cause.PROGRAM_SIGNAL and end.signal:
-        return f"{name} was killed by {signal_name(end.signal)}"
+    if end.cause in _REQUESTS:
+        return _REQUESTS[end.cause]
+    if end.cause is Cause.PROGRAM_SIGNAL:
+        return f"{name} was killed by {signal_name(end.signal or 0)}"
     if end.cause is Cause.PROGRAM_EXIT:
         return f"{name} exited with code {end.exit_code}" + (f": {end.message}" if end.message else "")
     return f"{name} {_PHRASES[end.cause]}" + (f": {end.message}" if end.message else "")

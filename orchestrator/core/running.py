@@ -7,20 +7,15 @@ from msgspec.structs import replace
 
 from orchestrator.api.status import Attempt, Cause, JobStatus, Member, Phase
 from orchestrator.api.types import Role, Strategy
-from orchestrator.core import ending, membership, opening, status, stopping, wanted
+from orchestrator.core import membership, seating, status, stopping, wanted
 from orchestrator.core.actions import Action, CreateReplica, Decision, Event, EventType, Reason, WantedOrder
-from orchestrator.core.cause import End, Fate, MemberFate, fates, verdict
-from orchestrator.core.observed import Agent, Disruption, Replica
+from orchestrator.core.cause import End, Fate, MemberFate, Verdict, fates, verdict
+from orchestrator.core.observed import Agent
 from orchestrator.core.turn import Turn
+from orchestrator.protocol.messages import Stop
 
 GROW_SECONDS = 600.0
 """A job with minReplicas grows back at most once in this time."""
-
-_NOTICE = {
-    Disruption.EVICTED: Cause.EVICTED,
-    Disruption.PREEMPTED: Cause.PREEMPTED,
-    Disruption.NODE_LOST: Cause.NODE_LOST,
-}
 
 
 def go_on(turn: Turn) -> Decision | None:
@@ -28,28 +23,26 @@ def go_on(turn: Turn) -> Decision | None:
     if attempt is None:
         return None
     turn, attempt = _seen_pods(turn, attempt)
-    gang = fates(turn, attempt, stopping.gang_members(turn, attempt))
+    gang = fates(turn, stopping.gang_members(turn, attempt), attempt.number)
     if attempt.stopping is not None:
         return stopping.go_on(turn, attempt, attempt.stopping, gang)
-    judged = verdict(turn, gang)
-    end = judged.end or (
-        None if judged.is_broken else _hang(turn, gang) or _start_timeout(turn, attempt, gang)
-    )
+    judged = verdict(turn, attempt, gang)
+    end = judged.end
+    if not judged.is_broken:
+        end = _hang(turn, gang) or _start_timeout(turn, attempt, gang)
     if end is not None:
-        return stopping.end_attempt(turn, end)
+        return stopping.end_attempt(turn, attempt, end)
     if judged.is_broken:
-        killed = stopping.kill_survivors(turn, attempt)
-        return Decision(status=turn.status, wanted=killed, requeue_after=judged.look_again)
-    return _disruption_notice(turn, attempt) or _resize(turn, attempt) or _run(turn, attempt, gang)
+        return _wait_for_verdict(turn, attempt, judged)
+    return _disruption_notice(turn, attempt, gang) or _resize(turn, attempt) or _run(turn, attempt, gang)
 
 
 def _seen_pods(turn: Turn, attempt: Attempt) -> tuple[Turn, Attempt]:
     """Without agents an attempt is recorded before its pods exist: their UIDs are filled in as they appear."""
     if turn.has_agents or all(one.uid for one in attempt.members):
         return turn, attempt
-    members = tuple(_with_uid(turn, attempt, one) for one in attempt.members)
-    attempt = replace(attempt, members=members)
-    return Turn(replace(turn.seen, status=replace(turn.status, attempt=attempt)), turn.now), attempt
+    attempt = replace(attempt, members=tuple(_with_uid(turn, attempt, one) for one in attempt.members))
+    return turn.with_status(replace(turn.status, attempt=attempt)), attempt
 
 
 def _with_uid(turn: Turn, attempt: Attempt, member: Member) -> Member:
@@ -57,6 +50,16 @@ def _with_uid(turn: Turn, attempt: Attempt, member: Member) -> Member:
     if member.uid or found is None or found.attempt != attempt.number:
         return member
     return replace(member, uid=found.uid)
+
+
+def _wait_for_verdict(turn: Turn, attempt: Attempt, judged: Verdict) -> Decision:
+    """The attempt can only end now; which end was the first may still come to light."""
+    broken = replace(attempt, broken_since=attempt.broken_since or turn.now)
+    return Decision(
+        status=replace(turn.status, attempt=broken),
+        wanted=stopping.kill_survivors(turn, attempt, Cause.PROGRAM_EXIT),
+        requeue_after=judged.look_again,
+    )
 
 
 def _alive_agents(turn: Turn, gang: tuple[MemberFate, ...]) -> list[tuple[Member, Agent]]:
@@ -70,27 +73,21 @@ def _alive_agents(turn: Turn, gang: tuple[MemberFate, ...]) -> list[tuple[Member
 
 def _hang(turn: Turn, gang: tuple[MemberFate, ...]) -> End | None:
     """No step for hangTimeoutSeconds, armed by the attempt's first step, while nobody says that it is busy."""
-    limit = turn.spec.recovery.hang_timeout_seconds
     alive = _alive_agents(turn, gang)
-    if not limit or not alive or any(agent.busy for _, agent in alive):
+    if any(agent.busy for _, agent in alive):
         return None
-    silent = [(member, agent) for member, agent in alive if _silence(agent) > limit]
+    silent = [(member, agent) for member, agent in alive if seating.is_silent(turn, agent)]
     if not silent:
         return None
     halted = [one.member for one in gang if one.stopped]
-    member = halted[0] if halted else max(silent, key=lambda one: _silence(one[1]))[0]
-    return End(member, Cause.HANG, turn.now, message=f"no step for {limit} s")
-
-
-def _silence(agent: Agent) -> float:
-    """Seconds without a step; 0 before the first."""
-    return (agent.seconds_since_step or 0.0) if agent.step is not None else 0.0
+    member = halted[0] if halted else max(silent, key=lambda one: seating.silence(one[1]))[0]
+    return seating.hang(turn, member)
 
 
 def _start_timeout(turn: Turn, attempt: Attempt, gang: tuple[MemberFate, ...]) -> End | None:
     """From Run to the first step; for programs that report nothing, to a living process."""
     limit = turn.spec.recovery.start_timeout_seconds
-    if not limit or not turn.has_agents or turn.since(attempt.start_time) <= limit:
+    if not limit or not turn.has_agents or _starting_seconds(turn, attempt) <= limit:
         return None
     late = next((one.member for one in gang if one.fate is Fate.WAITING), None)
     slow = next(
@@ -100,36 +97,41 @@ def _start_timeout(turn: Turn, attempt: Attempt, gang: tuple[MemberFate, ...]) -
     return End(found, Cause.START_TIMEOUT, turn.now, message=f"no first step in {limit} s") if found else None
 
 
-def _disruption_notice(turn: Turn, attempt: Attempt) -> Decision | None:
+def _starting_seconds(turn: Turn, attempt: Attempt) -> float:
+    """Since Run could be said: not before this controller led."""
+    since = turn.seen.leader_since
+    return turn.since(max(attempt.start_time, since) if since else attempt.start_time)
+
+
+def _disruption_notice(turn: Turn, attempt: Attempt, gang: tuple[MemberFate, ...]) -> Decision | None:
     """A member's pod is about to go: everybody saves while it still can."""
-    for one in stopping.gang_members(turn, attempt):
-        replica = turn.replicas.get(one.uid)
-        if replica is not None and not replica.phase.is_terminal and _is_leaving(replica):
-            cause = _NOTICE.get(replica.disruption, Cause.EVICTED) if replica.disruption else Cause.EVICTED
-            return stopping.begin(turn, cause, one.name)
+    for one in gang:
+        if one.end is not None:
+            return stopping.begin(turn, attempt, one.end.cause, one.member.name)
     return None
-
-
-def _is_leaving(replica: Replica) -> bool:
-    return replica.disruption is not None or replica.foreign_deletion or replica.deleting
 
 
 def _resize(turn: Turn, attempt: Attempt) -> Decision | None:
     """The spec's number of workers changed, or a left-out worker's place can be filled again."""
-    if turn.spec.strategy is not Strategy.MULTI_WORKER_MIRRORED:
+    missing = _missing_seats(turn, attempt)
+    if turn.spec.strategy is Strategy.INDEPENDENT or not _are_ready(turn, missing):
         return None
-    missing = _missing_workers(turn, attempt)
-    are_ready = all(opening.is_seat_ready(turn, seat) for seat in missing)
-    if membership.replicas(turn.spec, Role.WORKER) != attempt.workers:
-        return stopping.begin(turn, Cause.RESIZE) if are_ready else None
-    if missing and are_ready and _may_grow(turn, attempt):
-        return stopping.begin(turn, Cause.RESIZE)
+    has_changed = membership.replicas(turn.spec, Role.WORKER) != attempt.workers
+    if has_changed or (missing and _may_grow(turn, attempt)):
+        return stopping.begin(turn, attempt, Cause.RESIZE)
     return None
 
 
-def _missing_workers(turn: Turn, attempt: Attempt) -> list[membership.Seat]:
+def _are_ready(turn: Turn, seats: list[membership.Seat]) -> bool:
+    """Without agents there is nothing that could wait."""
+    return not turn.has_agents or all(seating.is_ready(turn, seat) for seat in seats)
+
+
+def _missing_seats(turn: Turn, attempt: Attempt) -> list[membership.Seat]:
+    if turn.spec.strategy is Strategy.INDEPENDENT:
+        return []
     present = {(one.role, one.index) for one in attempt.members}
-    return [seat for seat in membership.gang_seats(turn.spec) if seat not in present]
+    return [seat for seat in membership.trainer_seats(turn.spec) if seat not in present]
 
 
 def _may_grow(turn: Turn, attempt: Attempt) -> bool:
@@ -141,14 +143,13 @@ def _may_grow(turn: Turn, attempt: Attempt) -> bool:
 
 def _run(turn: Turn, attempt: Attempt, gang: tuple[MemberFate, ...]) -> Decision:
     entered, events = _entered(turn, attempt, gang)
-    order = [
-        WantedOrder(uid=one.member.uid, order=wanted.run_member(turn.spec, attempt, one.member))
-        for one in gang
-    ]
+    if not turn.has_agents:
+        missing = _missing_pods(turn, attempt, gang)
+        return Decision(status=entered, actions=(*seating.surplus(turn), *missing), events=events)
     return Decision(
         status=entered,
-        actions=_missing_replicas(turn, attempt),
-        wanted=tuple(order) if turn.has_agents else (),
+        actions=_spare_replicas(turn, attempt),
+        wanted=(*_start_orders(turn, attempt, gang), *_spare_orders(turn, attempt)),
         events=events,
         requeue_after=_next_look(turn, attempt, gang),
     )
@@ -158,8 +159,7 @@ def _entered(
     turn: Turn, attempt: Attempt, gang: tuple[MemberFate, ...]
 ) -> tuple[JobStatus, tuple[Event, ...]]:
     """Running: the program of every gang member of this attempt is alive (or has done its work)."""
-    is_running = all(one.fate in (Fate.ALIVE, Fate.SUCCEEDED) for one in gang)
-    if turn.status.phase is Phase.RUNNING or not is_running:
+    if turn.status.phase is Phase.RUNNING or not _is_running(turn, gang):
         return turn.status, ()
     message = f"attempt {attempt.number} is running"
     entered = status.enter(turn.status, Phase.RUNNING, Reason.RUNNING, message, turn.now)
@@ -168,26 +168,52 @@ def _entered(
     )
 
 
-def _missing_replicas(turn: Turn, attempt: Attempt) -> tuple[Action, ...]:
-    """Pods of an agent-less attempt, and those of workers that wait for the next one."""
-    if turn.has_agents:
-        wanted_seats = _missing_workers(turn, attempt)
-    else:
-        wanted_seats = [(one.role, one.index) for one in attempt.members if not one.uid]
+def _is_running(turn: Turn, gang: tuple[MemberFate, ...]) -> bool:
+    """Where each replica is alone, one is enough."""
+    found = gang or tuple(stopping.side_fate(turn, one) for one in turn.status.sides)
+    started = [one.fate in (Fate.ALIVE, Fate.SUCCEEDED) for one in found]
+    return all(started) if gang else any(started)
+
+
+def _start_orders(turn: Turn, attempt: Attempt, gang: tuple[MemberFate, ...]) -> tuple[WantedOrder, ...]:
+    """Run for whoever has not started yet."""
+    waiting = [one.member for one in gang if one.fate is Fate.WAITING]
+    return tuple(
+        WantedOrder(
+            uid=one.uid, order=seating.start(turn, one.uid, wanted.run_member(turn.spec, attempt, one))
+        )
+        for one in waiting
+    )
+
+
+def _spare_orders(turn: Turn, attempt: Attempt) -> tuple[WantedOrder, ...]:
+    """Whoever was left out of this attempt may still be busy with an older one."""
+    replicas = (turn.seats.get(seat) for seat in _missing_seats(turn, attempt))
+    return tuple(WantedOrder(uid=one.uid, order=Stop(attempt.number, 0.0)) for one in replicas if one)
+
+
+def _spare_replicas(turn: Turn, attempt: Attempt) -> tuple[Action, ...]:
+    """Replicas that wait for the next attempt, while this one goes on without them."""
+    waited = turn.since(attempt.start_time)
+    filled = (seating.fill(turn, seat, attempt.number, waited) for seat in _missing_seats(turn, attempt))
+    return (*seating.surplus(turn), *(action for actions in filled for action in actions))
+
+
+def _missing_pods(turn: Turn, attempt: Attempt, gang: tuple[MemberFate, ...]) -> tuple[Action, ...]:
+    """Pods of an agent-less attempt that do not exist yet."""
+    seats = [(one.member.role, one.member.index) for one in gang if not one.member.uid]
     return tuple(
         CreateReplica(role=role, index=index, attempt=attempt.number)
-        for role, index in wanted_seats
+        for role, index in seats
         if (role, index) not in turn.seats
     )
 
 
 def _next_look(turn: Turn, attempt: Attempt, gang: tuple[MemberFate, ...]) -> float | None:
-    """When time alone may change the decision: deadline, hang, start timeout, growing back."""
-    waits = [ending.remaining(turn)]
+    """When time alone may change the decision: hang, start timeout, a spare replica that does not get ready."""
     recovery = turn.spec.recovery
-    if turn.has_agents:
-        waits += [recovery.hang_timeout_seconds - _silence(agent) for _, agent in _alive_agents(turn, gang)]
-        waits.append(recovery.start_timeout_seconds - turn.since(attempt.start_time))
-    if _missing_workers(turn, attempt):
-        waits.append(GROW_SECONDS - turn.since(attempt.start_time))
-    return min((wait for wait in waits if wait is not None and wait > 0), default=None)
+    waits = [recovery.hang_timeout_seconds - seating.silence(agent) for _, agent in _alive_agents(turn, gang)]
+    waits.append(recovery.start_timeout_seconds - _starting_seconds(turn, attempt))
+    if _missing_seats(turn, attempt):
+        waits.append(seating.LOOK_SECONDS)
+    return min((wait for wait in waits if wait > 0), default=None)

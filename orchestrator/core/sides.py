@@ -1,205 +1,216 @@
 """Replicas outside the gang: the evaluator, workers of ParameterServer, every replica of Independent.
 
 Called by `decide` beside its chain. Each restarts alone, under a run number of its own; the evaluator's failures
-never touch the job, those of the others count as the job's restarts.
+never touch the job, those of the others count as the job's restarts and disruptions.
 """
 
 from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from orchestrator.api.status import JobStatus, Member, Phase, Side
+from orchestrator.api.status import JobStatus, Phase, Side
 from orchestrator.api.types import Role
-from orchestrator.core import ending, membership, policies
-from orchestrator.core.actions import (
-    Action,
-    CreateReplica,
-    Decision,
-    DeleteReplica,
-    Event,
-    EventType,
-    Reason,
-    WantedOrder,
-)
-from orchestrator.core.cause import End, Fate, fate_of
+from orchestrator.core import ending, membership, policies, seating, stopping
+from orchestrator.core.actions import Action, Decision, Event, EventType, Reason, WantedOrder
+from orchestrator.core.cause import End, Fate, MemberFate, unexplained
 from orchestrator.core.membership import Seat
-from orchestrator.core.observed import ReplicaPhase
-from orchestrator.core.opening import is_seat_ready, member_address
+from orchestrator.core.opening import member_address
 from orchestrator.core.turn import Turn
 from orchestrator.core.wanted import run_side
+from orchestrator.protocol.messages import Stop
 
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What one replica's turn comes to."""
+    """What one replica's turn comes to. `end`: that of its program, if this turn is the one that counts it."""
 
     side: Side | None = None
     actions: tuple[Action, ...] = ()
-    events: tuple[Event, ...] = ()
     order: WantedOrder | None = None
-    failure: policies.Failure | None = None
-    restarts: int = 0
+    end: End | None = None
     look_again: float | None = None
 
 
 def attend(turn: Turn, main: Decision) -> Decision:
     """The chain's decision, with the replicas outside the gang looked after."""
-    seats = membership.side_seats(turn.spec)
-    is_ending = main.status.attempt is not None and main.status.attempt.stopping is not None
-    if not seats or main.status.phase.is_final or main.status.phase is Phase.SUSPENDED or is_ending:
+    if main.status.phase.is_final or main.status.phase is Phase.SUSPENDED:
         return main
-    after = Turn(replace(turn.seen, status=main.status), turn.now)
-    found = [_attend_one(after, seat) for seat in seats]
-    failure = next((one.failure for one in found if one.failure), None)
-    if failure is not None:
-        return ending.fail(Turn(replace(turn.seen, status=_recorded(main.status, found)), turn.now), failure)
-    return _merged(main, found)
+    after, recorded = turn.with_status(main.status), main.status
+    found: dict[Seat, _Outcome] = {}
+    for seat in membership.side_seats(turn.spec):
+        outcome = _attend_seat(after, seat)
+        if outcome.end is not None and seat[0] is not Role.EVALUATOR:
+            failure = policies.failure(turn.spec, recorded, outcome.end)
+            if failure is not None:
+                return _failed(after, _merged(after, main, recorded, found), outcome.end, failure)
+            recorded = _counted(recorded, outcome.end)
+        found[seat] = outcome
+    return _merged(after, main, recorded, found)
 
 
-def _recorded(status: JobStatus, found: list[_Outcome]) -> JobStatus:
-    sides = tuple(one.side for one in found if one.side is not None)
-    return replace(status, sides=sides, restarts=status.restarts + sum(one.restarts for one in found))
+def _counted(recorded: JobStatus, end: End) -> JobStatus:
+    return replace(
+        recorded,
+        restarts=recorded.restarts + end.cause.is_restart,
+        disruptions=recorded.disruptions + end.cause.is_disruption,
+    )
 
 
-def _merged(main: Decision, found: list[_Outcome]) -> Decision:
-    mine = {one.order.uid for one in found if one.order}
-    looks = [main.requeue_after, *(one.look_again for one in found)]
+def _failed(after: Turn, so_far: Decision, end: End, failure: policies.Failure) -> Decision:
+    """This end is one too many: the job fails, with whatever else this turn has found."""
+    failed = ending.fail(after.with_status(so_far.status), failure, end)
+    return replace(failed, events=(*so_far.events, *failed.events))
+
+
+def _merged(after: Turn, main: Decision, recorded: JobStatus, found: dict[Seat, _Outcome]) -> Decision:
+    """Records of seats that the spec no longer has are dropped; a replica's own order beats the chain's."""
+    seats = membership.side_seats(after.spec)
+    sides = (found[seat].side if seat in found else after.sides.get(seat) for seat in seats)
+    orders = {one.order.uid: one.order for one in found.values() if one.order}
+    looks = [main.requeue_after, *(one.look_again for one in found.values())]
     return Decision(
-        status=_recorded(main.status, found),
-        actions=(*main.actions, *(action for one in found for action in one.actions)),
-        wanted=(
-            *(one for one in main.wanted if one.uid not in mine),
-            *(one.order for one in found if one.order),
-        ),
-        events=(*main.events, *(event for one in found for event in one.events)),
+        status=replace(recorded, sides=tuple(one for one in sides if one is not None)),
+        actions=(*main.actions, *(action for one in found.values() for action in one.actions)),
+        wanted=(*(one for one in main.wanted if one.uid not in orders), *orders.values()),
+        events=(*main.events, *(_told(after, one.end) for one in found.values() if one.end)),
         requeue_after=min((look for look in looks if look is not None), default=None),
     )
 
 
-def _attend_one(turn: Turn, seat: Seat) -> _Outcome:
-    side = next((one for one in turn.status.sides if (one.role, one.index) == seat), None)
-    if side is not None and side.succeeded and not _is_outdated(turn, side):
-        return _Outcome(side)
-    if seat[0] is not Role.EVALUATOR and turn.attempt is None:
+def _attend_seat(turn: Turn, seat: Seat) -> _Outcome:
+    side = turn.sides.get(seat)
+    if _is_done(turn, side) or _is_held(turn, seat):
         return _Outcome(side)
     if side is None or not side.uid or _is_outdated(turn, side):
         return _take_seat(turn, seat, side)
     return _follow(turn, side)
 
 
+def _is_done(turn: Turn, side: Side | None) -> bool:
+    return side is not None and side.succeeded and not _is_outdated(turn, side)
+
+
 def _is_outdated(turn: Turn, side: Side) -> bool:
     """A trainer started for an older attempt knows an older cluster."""
     attempt = turn.attempt
-    return side.role is not Role.EVALUATOR and attempt is not None and side.attempt != attempt.number
+    is_alone = membership.is_alone(turn.spec, side.role)
+    return not is_alone and attempt is not None and side.attempt != attempt.number
+
+
+def _is_held(turn: Turn, seat: Seat) -> bool:
+    """The attempt is about to end, and this replica with it; or it has no place in the attempt."""
+    attempt = turn.attempt
+    if attempt is None:
+        return seat[0] is not Role.EVALUATOR
+    if attempt.stopping is not None and attempt.stopping.cause in stopping.EVERYBODY:
+        return True
+    if membership.is_alone(turn.spec, seat[0]):
+        return False
+    is_ending = attempt.stopping is not None or attempt.broken_since is not None
+    return is_ending or seat not in turn.members
 
 
 def _take_seat(turn: Turn, seat: Seat, side: Side | None) -> _Outcome:
-    """Fills the seat: creates the replica, waits for it, then gives it the next run number."""
-    wait = (side.not_before - turn.now).total_seconds() if side and side.not_before else 0.0
+    """Fills the seat: gets the replica ready, then gives it the next run number."""
+    wait = turn.until(side.not_before) if side else 0.0
+    if wait > 0:
+        return _Outcome(side, look_again=wait)
+    begun = turn.attempt.start_time if turn.attempt else turn.status.start_time
+    run = side.run if side else 0
+    actions = seating.fill(turn, seat, run + 1, turn.since(begun))
     replica = turn.seats.get(seat)
-    if replica is None:
-        if wait > 0:
-            return _Outcome(side, look_again=wait)
-        number = (side.run if side else 0) + 1
-        return _Outcome(side, (CreateReplica(role=seat[0], index=seat[1], attempt=number),))
-    if replica.phase.is_terminal:
-        gone = () if replica.deleting else (DeleteReplica(role=seat[0], index=seat[1], uid=replica.uid),)
-        return _Outcome(side, gone)
-    is_ready = is_seat_ready(turn, seat) if turn.has_agents else not replica.deleting
-    if not is_ready or wait > 0:
-        return _Outcome(side, look_again=max(wait, 1.0))
-    return _started(turn, _seated(turn, seat, side, replica.uid))
+    if actions or replica is None or replica.phase.is_terminal:
+        return _Outcome(side, actions)
+    is_ready = seating.is_ready(turn, seat) if turn.has_agents else not replica.deleting
+    if not is_ready:
+        order = WantedOrder(uid=replica.uid, order=Stop(run, 0.0))
+        return _Outcome(side, order=order, look_again=seating.LOOK_SECONDS)
+    taken = _seated(turn, seat, side, replica.uid)
+    return _Outcome(taken, order=_run_order(turn, taken))
 
 
 def _seated(turn: Turn, seat: Seat, side: Side | None, uid: str) -> Side:
-    number = turn.attempt.number if turn.attempt else 0
     return Side(
         role=seat[0],
         index=seat[1],
         uid=uid,
         run=(side.run if side else 0) + 1,
-        attempt=number,
+        attempt=turn.last_number,
         address=_address(turn, seat),
         restarts=side.restarts if side else 0,
         start_time=turn.now,
-        restore_step=turn.checkpoint_step,
+        restore_step=_restore_step(turn, seat),
         cause=side.cause if side else None,
     )
 
 
 def _address(turn: Turn, seat: Seat) -> str:
     """The address in the attempt's record; the evaluator, which is in none, has one of its own."""
-    members = turn.attempt.members if turn.attempt else ()
-    known = next((one.address for one in members if (one.role, one.index) == seat), None)
-    return known or member_address(turn, seat, turn.last_number)
+    member = turn.members.get(seat)
+    return member.address if member else member_address(turn, seat, turn.last_number)
 
 
-def _started(turn: Turn, side: Side) -> _Outcome:
-    return _Outcome(side, order=_run_order(turn, side))
+def _restore_step(turn: Turn, seat: Seat) -> int | None:
+    """Who trains alone restores what it sees itself."""
+    is_evaluator = seat[0] is Role.EVALUATOR
+    is_alone = membership.is_alone(turn.spec, seat[0])
+    return turn.checkpoint_at(seat) if is_alone and not is_evaluator else turn.checkpoint_step
 
 
-def _run_order(turn: Turn, side: Side) -> WantedOrder | None:
-    return (
-        WantedOrder(uid=side.uid, order=run_side(turn.spec, turn.attempt, side)) if turn.has_agents else None
-    )
+def _run_order(turn: Turn, side: Side) -> WantedOrder:
+    order = run_side(turn.spec, turn.attempt, side)
+    return WantedOrder(uid=side.uid, order=seating.start(turn, side.uid, order))
 
 
 def _follow(turn: Turn, side: Side) -> _Outcome:
     """A seated replica: running, done, or to be restarted alone."""
-    found = fate_of(turn, Member(side.role, side.index, side.uid, side.address), side.run)
+    found = stopping.side_fate(turn, side)
     if found.fate is Fate.SUCCEEDED:
         return _Outcome(replace(side, succeeded=True))
-    if found.end is not None:
-        return _ended(turn, side, found.end)
-    wait = (side.not_before - turn.now).total_seconds() if side.not_before else 0.0
+    end = found.end if found.fate is Fate.ENDED else _unasked_end(turn, side, found)
+    if end is not None:
+        return _ended(turn, side, end)
+    wait = turn.until(side.not_before)
     if found.fate is Fate.WAITING and wait > 0:
         return _Outcome(side, look_again=wait)
-    return _Outcome(side, order=_run_order(turn, side) if found.fate in (Fate.WAITING, Fate.ALIVE) else None)
+    return _Outcome(side, order=_run_order(turn, side) if found.fate is Fate.WAITING else None)
+
+
+def _unasked_end(turn: Turn, side: Side, found: MemberFate) -> End | None:
+    """It hangs, or was ended by an order that was not ours."""
+    if found.fate is Fate.TOLD and found.end is None:
+        return unexplained(turn, found.member)
+    agent = turn.agents.get(side.uid) if found.fate is Fate.ALIVE else None
+    if agent is not None and side.role is not Role.EVALUATOR and seating.is_silent(turn, agent):
+        return seating.hang(turn, found.member)
+    return None
 
 
 def _ended(turn: Turn, side: Side, end: End) -> _Outcome:
     """One more restart of this replica alone; its program's next start waits for the back-off."""
-    is_counted = side.role is not Role.EVALUATOR
-    failure = policies.failure(turn.spec, turn.status, end) if is_counted else None
-    if failure is not None:
-        return _Outcome(side, failure=failure)
     wait = policies.backoff(side.restarts + 1)
-    keeps_seat = turn.has_agents and _is_alive(turn, side.uid)
+    replica = turn.replicas.get(side.uid)
+    keeps_seat = turn.has_agents and replica is not None and seating.is_staying(replica)
     after = replace(
         side,
         uid=side.uid if keeps_seat else "",
         run=side.run + 1 if keeps_seat else side.run,
         restarts=side.restarts + 1,
         not_before=turn.later(wait),
-        restore_step=turn.checkpoint_step,
+        restore_step=_restore_step(turn, (side.role, side.index)),
         cause=end.cause,
         exit_code=end.exit_code,
     )
-    gone = () if keeps_seat else _gone(turn, side)
-    return _Outcome(
-        after, gone, (_told(turn, end),), restarts=int(is_counted and end.cause.is_restart), look_again=wait
-    )
-
-
-def _is_alive(turn: Turn, uid: str) -> bool:
-    replica = turn.replicas.get(uid)
-    return replica is not None and replica.phase is ReplicaPhase.RUNNING
-
-
-def _gone(turn: Turn, side: Side) -> tuple[Action, ...]:
-    replica = turn.replicas.get(side.uid)
-    if replica is None or replica.deleting:
-        return ()
-    return (DeleteReplica(role=side.role, index=side.index, uid=side.uid),)
+    gone = seating.delete(replica) if replica is not None and not keeps_seat else ()
+    return _Outcome(after, gone, end=end, look_again=wait)
 
 
 def _told(turn: Turn, end: End) -> Event:
-    number = turn.attempt.number if turn.attempt else 0
     return Event(
         type=EventType.WARNING,
         reason=Reason.SIDE_RESTART,
         message=f"{policies.describe(end)}; it restarts alone",
-        attempt=number,
+        attempt=turn.attempt.number if turn.attempt else 0,
         member=end.member.name,
         cause=end.cause,
         exit_code=end.exit_code,

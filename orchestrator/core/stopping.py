@@ -4,13 +4,11 @@
 requested stops only: survivors of a lost member are killed at once, since no collective of theirs can end any more.
 """
 
-from datetime import datetime
-
 from msgspec.structs import replace
 
 from orchestrator.api.status import Attempt, Cause, EndedAttempt, JobStatus, Member, Phase, Side, Stopping
 from orchestrator.core import membership, policies, status
-from orchestrator.core.actions import Decision, DeleteReplica, Event, EventType, Reason, WantedOrder
+from orchestrator.core.actions import Action, Decision, DeleteReplica, Event, EventType, Reason, WantedOrder
 from orchestrator.core.cause import BARRIER_SECONDS, End, Fate, MemberFate, fate_of
 from orchestrator.core.observed import StopRequest
 from orchestrator.core.turn import Turn
@@ -18,6 +16,8 @@ from orchestrator.protocol.messages import Order, SaveAndStop, Stop
 
 SAVE_SECONDS = 30.0
 """How long a requested stop may take to save."""
+EVERYBODY = (Cause.SUSPEND, Cause.USER)
+"""Requests that concern the whole job; the others leave alone whoever runs beside the gang."""
 
 
 def stop_for_user(turn: Turn) -> Decision | None:
@@ -25,17 +25,18 @@ def stop_for_user(turn: Turn) -> Decision | None:
     request = turn.seen.stop_request
     if request is None:
         return None
-    if turn.attempt is None:
+    attempt = turn.attempt
+    if attempt is None:
         return _stopped(turn)
     if request is StopRequest.NOW:
-        return end_attempt(turn, _requested_end(turn, Cause.USER))
-    if turn.attempt.stopping is None:
-        return begin(turn, Cause.USER)
+        return end_attempt(turn, attempt, _requested_end(turn, Cause.USER))
+    if attempt.stopping is None:
+        return begin(turn, attempt, Cause.USER)
     return None
 
 
 def _stopped(turn: Turn) -> Decision:
-    message = "the job was stopped"
+    message = policies.describe(_requested_end(turn, Cause.USER))
     done = status.enter(turn.status, Phase.STOPPED, Reason.STOPPED, message, turn.now)
     event = Event(type=EventType.NORMAL, reason=Reason.STOPPED, message=message, attempt=turn.last_number)
     return Decision(status=done, events=(event,), requeue_after=0.0)
@@ -45,12 +46,13 @@ def suspend(turn: Turn) -> Decision | None:
     """runPolicy.suspend: members save and stop, then every replica goes."""
     if not turn.spec.run_policy.suspend:
         return None
-    if turn.attempt is not None:
-        return begin(turn, Cause.SUSPEND) if turn.attempt.stopping is None else None
+    attempt = turn.attempt
+    if attempt is not None:
+        return begin(turn, attempt, Cause.SUSPEND) if attempt.stopping is None else None
     entered = turn.status
     events: tuple[Event, ...] = ()
     if turn.status.phase is not Phase.SUSPENDED:
-        message = "the job is suspended"
+        message = policies.describe(_requested_end(turn, Cause.SUSPEND))
         entered = status.enter(turn.status, Phase.SUSPENDED, Reason.SUSPENDED, message, turn.now)
         entered = replace(entered, sides=tuple(replace(one, uid="") for one in entered.sides))
         events = (Event(type=EventType.NORMAL, reason=Reason.SUSPENDED, message=message),)
@@ -62,87 +64,87 @@ def suspend(turn: Turn) -> Decision | None:
     return Decision(status=entered, actions=gone, events=events)
 
 
-def begin(turn: Turn, cause: Cause, member: str = "") -> Decision:
+def begin(turn: Turn, attempt: Attempt, cause: Cause, member: str = "") -> Decision:
     """Persists the wish to end this attempt and tells every member to save."""
-    attempt = turn.attempt
-    if attempt is None:
-        raise ValueError("no attempt to stop")
     wish = Stopping(cause=cause, since=turn.now, deadline=turn.later(SAVE_SECONDS), member=member)
     recorded = replace(turn.status, attempt=replace(attempt, stopping=wish))
-    after = Turn(replace(turn.seen, status=recorded), turn.now)
-    return Decision(status=recorded, wanted=orders(after), requeue_after=SAVE_SECONDS)
+    return _stop(turn.with_status(recorded), attempt, wish)
 
 
 def go_on(turn: Turn, attempt: Attempt, wish: Stopping, gang: tuple[MemberFate, ...]) -> Decision:
     """Waits for every program to end, kills what is left at the deadline, then ends the attempt."""
-    everyone = (*gang, *_side_fates(turn))
+    everyone = (*gang, *(side_fate(turn, one) for one in _concerned(turn, wish.cause)))
     late = turn.since(wish.deadline)
     if all(_is_quiet(one, late) for one in everyone):
-        return end_attempt(turn, _requested_end(turn, wish.cause, wish.member))
-    is_broken = any(one.fate is Fate.ENDED for one in gang)
-    left = max(0.0, (wish.deadline - turn.now).total_seconds())
-    return Decision(
-        status=turn.status, wanted=orders(turn, kill=is_broken or left == 0.0), requeue_after=left or 1.0
-    )
+        return end_attempt(turn, attempt, _requested_end(turn, wish.cause, wish.member))
+    return _stop(turn, attempt, wish)
 
 
 def _is_quiet(one: MemberFate, late: float) -> bool:
-    return one.is_over or one.fate is Fate.WAITING or (one.fate is Fate.UNKNOWN and late >= BARRIER_SECONDS)
+    return one.is_over or one.fate is Fate.WAITING or late >= BARRIER_SECONDS
 
 
-def _side_fates(turn: Turn) -> list[MemberFate]:
-    return [fate_of(turn, _seat(one), one.run) for one in turn.status.sides if one.uid and not one.succeeded]
+def _concerned(turn: Turn, cause: Cause) -> list[Side]:
+    """Replicas outside the gang that have to stop with it."""
+    return [
+        one
+        for one in turn.status.sides
+        if one.uid
+        and not one.succeeded
+        and (cause in EVERYBODY or not membership.is_alone(turn.spec, one.role))
+    ]
 
 
-def _seat(side: Side) -> Member:
-    return Member(side.role, side.index, side.uid, side.address)
+def side_fate(turn: Turn, side: Side) -> MemberFate:
+    return fate_of(turn, Member(side.role, side.index, side.uid, side.address), side.run)
 
 
-def orders(turn: Turn, *, kill: bool = False) -> tuple[WantedOrder, ...]:
-    """Save and stop for every program of this attempt, or the end at once."""
-    attempt = turn.attempt
-    wish = attempt.stopping if attempt else None
-    grace = 0.0 if kill or wish is None else max(0.0, (wish.deadline - turn.now).total_seconds())
+def _stop(turn: Turn, attempt: Attempt, wish: Stopping) -> Decision:
+    """Save and stop for every program of this attempt, at the deadline the end; without agents the pods go."""
+    grace = turn.until(wish.deadline)
 
     def order(run: int) -> Order:
         return SaveAndStop(run, grace) if grace else Stop(run, 0.0)
 
-    members = gang_members(turn, attempt) if attempt else ()
-    number = attempt.number if attempt else 0
-    first = [WantedOrder(uid=one.uid, order=order(number)) for one in members if one.uid]
-    return (*first, *(WantedOrder(uid=one.uid, order=order(one.run)) for one in turn.status.sides if one.uid))
+    runs = [(one.uid, attempt.number) for one in gang_members(turn, attempt)]
+    runs += [(one.uid, one.run) for one in _concerned(turn, wish.cause)]
+    return Decision(
+        status=turn.status,
+        actions=() if turn.has_agents else _delete(turn, {uid for uid, _ in runs}, grace),
+        wanted=tuple(WantedOrder(uid=uid, order=order(run)) for uid, run in runs),
+        requeue_after=grace or 1.0,
+    )
+
+
+def _delete(turn: Turn, uids: set[str], grace: float) -> tuple[Action, ...]:
+    return tuple(
+        DeleteReplica(role=one.role, index=one.index, uid=one.uid, grace_seconds=int(grace))
+        for one in turn.seen.replicas
+        if one.uid in uids and not one.deleting and not one.phase.is_terminal
+    )
 
 
 def gang_members(turn: Turn, attempt: Attempt) -> tuple[Member, ...]:
     return tuple(one for one in attempt.members if membership.is_gang(turn.spec, one.role))
 
 
-def _requested_end(turn: Turn, cause: Cause, member: str = "") -> End:
+def _requested_end(turn: Turn, cause: Cause, name: str = "") -> End:
+    """`name`: of the member whose announced end is the reason, if that is one."""
+    members = turn.attempt.members if turn.attempt else ()
     role, index = turn.leader
-    name = next((one for one in (turn.attempt.members if turn.attempt else ()) if one.name == member), None)
-    return End(name or Member(role, index, ""), cause, turn.now)
+    member = next((one for one in members if one.name == name), Member(role, index, ""))
+    return End(member, cause, turn.now)
 
 
-def kill_survivors(turn: Turn, attempt: Attempt) -> tuple[WantedOrder, ...]:
-    """Every member that is left of a broken attempt, parameter-server workers included."""
-    gang = [
-        WantedOrder(uid=one.uid, order=Stop(attempt.number, 0.0))
-        for one in gang_members(turn, attempt)
-        if one.uid
-    ]
-    others = [
-        WantedOrder(uid=one.uid, order=Stop(one.run, 0.0))
-        for one in turn.status.sides
-        if one.uid and membership.is_trainer(one.role)
-    ]
+def kill_survivors(turn: Turn, attempt: Attempt, cause: Cause) -> tuple[WantedOrder, ...]:
+    """Every member that is left of an attempt that is over, parameter-server workers included."""
+    gang = [WantedOrder(uid=one.uid, order=Stop(attempt.number, 0.0)) for one in gang_members(turn, attempt)]
+    others = [WantedOrder(uid=one.uid, order=Stop(one.run, 0.0)) for one in _concerned(turn, cause)]
     return (*gang, *others)
 
 
-def end_attempt(turn: Turn, end: End) -> Decision:
+def end_attempt(turn: Turn, attempt: Attempt, end: End) -> Decision:
     """Closes the books of the attempt: one cause, counted once; then a new one, or the job has failed."""
-    attempt = turn.attempt
-    if attempt is None:
-        raise ValueError("no attempt to end")
     recorded = _counted(turn.status, _closed(turn, attempt, end))
     told: tuple[Event, ...] = (_told(end, attempt.number),)
     failure = policies.failure(turn.spec, recorded, end) if _is_judged(end) else None
@@ -150,21 +152,22 @@ def end_attempt(turn: Turn, end: End) -> Decision:
         recorded = status.enter(recorded, Phase.FAILED, failure.reason, failure.message, turn.now)
         told = (*told, _failed(failure, attempt.number))
     else:
-        recorded = _next_phase(recorded, end, turn.now)
-    return Decision(status=recorded, wanted=kill_survivors(turn, attempt), events=told, requeue_after=0.0)
+        recorded = _next_phase(turn, recorded, end)
+    killed = kill_survivors(turn, attempt, end.cause)
+    return Decision(status=recorded, wanted=killed, events=told, requeue_after=0.0)
 
 
 def _failed(failure: policies.Failure, number: int) -> Event:
     return Event(type=EventType.WARNING, reason=failure.reason, message=failure.message, attempt=number)
 
 
-def _next_phase(recorded: JobStatus, end: End, now: datetime) -> JobStatus:
+def _next_phase(turn: Turn, recorded: JobStatus, end: End) -> JobStatus:
     if end.cause is Cause.USER:
-        return status.enter(recorded, Phase.STOPPED, Reason.STOPPED, policies.describe(end), now)
-    if end.cause is Cause.SUSPEND:
+        return status.enter(recorded, Phase.STOPPED, Reason.STOPPED, policies.describe(end), turn.now)
+    if end.cause is Cause.SUSPEND and turn.spec.run_policy.suspend:
         return recorded
     recorded = replace(recorded, restarts=recorded.restarts + end.cause.is_restart)
-    return status.enter(recorded, Phase.RESTARTING, Reason.RESTARTING, policies.describe(end), now)
+    return status.enter(recorded, Phase.RESTARTING, Reason.RESTARTING, policies.describe(end), turn.now)
 
 
 def _is_judged(end: End) -> bool:
@@ -189,7 +192,6 @@ _REQUESTED = {Cause.USER: Reason.STOPPED, Cause.SUSPEND: Reason.SUSPENDED, Cause
 
 def _closed(turn: Turn, attempt: Attempt, end: End) -> EndedAttempt:
     step = last_step(turn, attempt)
-    start = attempt.restore_step or 0
     saved = turn.checkpoint_step or 0
     return EndedAttempt(
         number=attempt.number,
@@ -204,8 +206,14 @@ def _closed(turn: Turn, attempt: Attempt, end: End) -> EndedAttempt:
         step=step,
         restore_step=attempt.restore_step,
         steps_lost=lost(step, saved),
-        progressed=(step is not None and step > start) or saved > start,
+        progressed=saved > (attempt.restore_step or 0) or (step or 0) > _highest_step(turn, attempt),
     )
+
+
+def _highest_step(turn: Turn, attempt: Attempt) -> int:
+    """The furthest that training had come before this attempt: reaching the same step again is no progress."""
+    earlier = [one.step or 0 for one in turn.status.attempts]
+    return max((attempt.restore_step or 0, *earlier))
 
 
 def last_step(turn: Turn, attempt: Attempt) -> int | None:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from orchestrator.api.status import Attempt, JobStatus
+from msgspec.structs import replace
+
+from orchestrator.api.status import Attempt, JobStatus, Member, Side
 from orchestrator.api.types import AgentMode, JobSpec
 from orchestrator.core import membership
 from orchestrator.core.membership import Seat
@@ -53,8 +55,18 @@ class Turn:
         return {(replica.role, replica.index): replica for replica in self.seen.replicas}
 
     @cached_property
+    def sides(self) -> dict[Seat, Side]:
+        return {(side.role, side.index): side for side in self.status.sides}
+
+    @cached_property
+    def members(self) -> dict[Seat, Member]:
+        """Those of the open attempt, in the order of rank."""
+        return {(one.role, one.index): one for one in (self.attempt.members if self.attempt else ())}
+
+    @cached_property
     def leader(self) -> Seat:
-        return membership.leader_seat(self.spec)
+        """Rank 0: the first member of the open attempt, which need not be the first seat of the spec."""
+        return next(iter(self.members), membership.leader_seat(self.spec))
 
     @property
     def last_number(self) -> int:
@@ -64,19 +76,23 @@ class Turn:
         return self.status.attempts[-1].number if self.status.attempts else 0
 
     @property
-    def is_settling(self) -> bool:
-        """This controller has led for less than 60 s: nobody's absence means anything yet."""
+    def settling_left(self) -> float:
+        """Seconds for which this controller has led for too short a time for anybody's absence to mean anything."""
         since = self.seen.leader_since
-        return since is not None and self.since(since) < LEADER_SETTLE_SECONDS
+        return max(0.0, LEADER_SETTLE_SECONDS - self.since(since)) if since else 0.0
 
-    @property
-    def checkpoint_step(self) -> int | None:
-        """Newest committed checkpoint: as rank 0's agent sees its directory, else as last recorded."""
-        agent = self.agent_at(self.leader)
+    def checkpoint_at(self, seat: Seat) -> int | None:
+        """Newest committed checkpoint: as the agent in this seat sees its directory, else as last recorded."""
+        agent = self.agent_at(seat)
         if agent is not None:
             return agent.checkpoint_step
         recorded = self.status.checkpoint
         return recorded.step if recorded else None
+
+    @property
+    def checkpoint_step(self) -> int | None:
+        """The same as rank 0 sees it."""
+        return self.checkpoint_at(self.leader)
 
     def agent_at(self, seat: Seat) -> Agent | None:
         replica = self.seats.get(seat)
@@ -86,5 +102,13 @@ class Turn:
         """Seconds since a recorded moment, at least 0 (clocks step back); 0 for none."""
         return max(0.0, (self.now - moment).total_seconds()) if moment else 0.0
 
+    def until(self, moment: datetime | None) -> float:
+        """Seconds until a recorded moment, at least 0; 0 for none."""
+        return max(0.0, (moment - self.now).total_seconds()) if moment else 0.0
+
     def later(self, seconds: float) -> datetime:
         return self.now + timedelta(seconds=seconds)
+
+    def with_status(self, status: JobStatus) -> "Turn":
+        """The same moment, with what this turn has decided so far."""
+        return Turn(replace(self.seen, status=status), self.now)

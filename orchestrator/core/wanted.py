@@ -4,7 +4,7 @@ Called by `decide`. The environment of an attempt is made here; that of the job 
 """
 
 from orchestrator.api.status import Attempt, Member, Side
-from orchestrator.api.types import JobSpec, Role
+from orchestrator.api.types import JobSpec, Role, Strategy
 from orchestrator.core import membership, tf_config
 from orchestrator.protocol import environment as env
 from orchestrator.protocol.messages import Run
@@ -12,13 +12,20 @@ from orchestrator.protocol.messages import Run
 
 def attempt_env(spec: JobSpec, members: tuple[Member, ...], me: Member) -> dict[str, str]:
     """TF_CONFIG and place among the members. The evaluator is alone: rank 0 of 1."""
-    trainers = tuple(one for one in members if membership.is_trainer(one.role))
-    alone = me.role is Role.EVALUATOR
-    place = 0 if alone else [(one.role, one.index) for one in trainers].index((me.role, me.index))
-    found = {env.RANK: str(place), env.WORLD_SIZE: str(1 if alone else len(trainers))}
+    seat: membership.Seat = (me.role, me.index)
+    places = [seat] if me.role is Role.EVALUATOR else _places(spec, members)
+    place = places.index(seat)
+    found = {env.RANK: str(place), env.WORLD_SIZE: str(len(places))}
     if tf_config.is_needed(spec):
         found[env.TF_CONFIG] = tf_config.render(members, me)
     return found
+
+
+def _places(spec: JobSpec, members: tuple[Member, ...]) -> list[membership.Seat]:
+    """In the order of rank. Where each replica is alone, they come and go as the spec says."""
+    if spec.strategy is Strategy.INDEPENDENT:
+        return list(membership.trainer_seats(spec))
+    return [(one.role, one.index) for one in members if membership.is_trainer(one.role)]
 
 
 def start_env(run: int, restore_step: int | None) -> dict[str, str]:
