@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import sys
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Iterator, List
 
 KERAS_FILE = "model.weights.h5"
+SEEDS_FILE = "seeds.json"
 TENSORFLOW_PREFIX = "state"
 
 
@@ -21,6 +23,8 @@ def write_model(model: Any, folder: Path) -> None:
     with _disk_errors():
         if is_keras_3(model):
             model.save_weights(str(folder / KERAS_FILE))
+            states = [each.numpy().tolist() for each in _seed_states(model)]
+            (folder / SEEDS_FILE).write_text(json.dumps(states), encoding="utf-8")
         else:
             _trackable(model).write(str(folder / TENSORFLOW_PREFIX))
 
@@ -30,6 +34,9 @@ def read_model(model: Any, folder: Path) -> None:
     build_optimizer(model)
     if is_keras_3(model):
         model.load_weights(str(folder / KERAS_FILE))
+        states = json.loads((folder / SEEDS_FILE).read_text(encoding="utf-8"))
+        for variable, state in zip(_seed_states(model), states):
+            variable.assign(state)
     else:
         _trackable(model).read(str(folder / TENSORFLOW_PREFIX)).assert_existing_objects_matched()
 
@@ -44,6 +51,11 @@ def build_optimizer(model: Any) -> None:
 
 def is_keras_3(model: Any) -> bool:
     return any(base.__module__.split(".")[0] == "keras" for base in type(model).__mro__)
+
+
+def _seed_states(model: Any) -> List[Any]:
+    """Where random layers are in their sequences: Keras leaves these out of a model's weights."""
+    return [each for each in model.non_trainable_variables if each.name == "seed_generator_state"]
 
 
 def _trackable(model: Any) -> Any:

@@ -25,7 +25,7 @@ def step(features, labels):  # type: ignore[no-untyped-def]  # a user's script
         with tf.GradientTape() as tape:
             loss = tf.reduce_sum((model(features, training=True) - labels) ** 2) / 12.0
         gradients = tape.gradient(loss, model.trainable_variables)
-        optimizer.apply_gradients(zip(gradients, model.trainable_variables))
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
         return loss
 
     return strategy.reduce("SUM", strategy.run(in_replica, args=(features, labels)), axis=None)

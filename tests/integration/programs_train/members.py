@@ -153,7 +153,10 @@ class Cluster:
 
 @contextmanager
 def cluster(
-    command: Sequence[str], workers: int = 2, env: Mapping[str, str] | None = None, python: str = sys.executable
+    command: Sequence[str],
+    workers: int = 2,
+    env: Mapping[str, str] | None = None,
+    python: str = sys.executable,
 ) -> Iterator[Cluster]:
     """A chief and `workers` workers running `python PROGRAM ARGUMENTS`."""
     folder = Path(tempfile.mkdtemp(prefix="tfo-test-"))  # short: a socket's path has at most 107 characters

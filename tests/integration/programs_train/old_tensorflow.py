@@ -1,4 +1,4 @@
-"""An environment with TensorFlow 2.16 and the Keras of its time, built once from a hash lock and kept outside the clone.
+"""An environment with TensorFlow 2.16 and the Keras of its time, built once from a hash lock, outside the clone.
 
 Used by tests/integration/test_train_old_tensorflow.py. Several test runs may ask at once: one builds, the others wait.
 """
@@ -39,7 +39,14 @@ def build(base: str, home: Path) -> None:
     folder = Path(tempfile.mkdtemp(prefix="building-", dir=home.parent))
     try:
         subprocess.run([base, "-m", "venv", str(folder)], check=True)
-        pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        pip = [
+            str(folder / "bin" / "python"),
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+        ]
         subprocess.run([*pip, "--require-hashes", "-r", str(LOCK)], check=True)
         folder.rename(home)
     finally:

@@ -39,8 +39,12 @@ data = tf.data.Dataset.from_tensor_slices((x, y)).batch(24)
 validation = data.take(2) if os.environ.get("SCRIPT_VALIDATE") == "1" else None
 history = model.fit(data, epochs=3, validation_data=validation, verbose=0)
 
+with strategy.scope():
+    linear = keras.Sequential([keras.layers.Input((8,)), keras.layers.Dense(1)])
+
 evaluated = model.evaluate(data, verbose=0, return_dict=True)
-predicted = model.predict(x[:24], batch_size=12, verbose=0)
+predicted = linear.predict(x[:31], batch_size=12, verbose=0)  # the last batch is smaller than the others
+wanted = x[:31] @ np.asarray(linear.weights[0]) + np.asarray(linear.weights[1])
 trainable = hashlib.sha256(b"".join(np.asarray(v).tobytes() for v in model.trainable_variables)).hexdigest()
 moving = hashlib.sha256(b"".join(np.asarray(v).tobytes() for v in model.non_trainable_variables)).hexdigest()
 print(
@@ -49,9 +53,8 @@ print(
             "keras": keras.__version__,
             "history": history.history,
             "evaluated": evaluated,
-            "predicted": predicted.shape,
-            "predicted_hash": hashlib.sha256(predicted.tobytes()).hexdigest(),
-            "local": np.asarray(model(x[:24], training=False)).tolist() == predicted.tolist(),
+            "predicted_in_order": predicted.shape == wanted.shape
+            and bool(np.allclose(predicted, wanted, atol=1e-4)),
             "trainable": trainable,
             "moving": moving,
         }
