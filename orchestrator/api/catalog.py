@@ -164,20 +164,50 @@ SUMMARIES = Argument(
     default=True,
     description="Write files for TensorBoard.",
 )
+_DATA = Argument(
+    name="data",
+    type=ArgumentType.TEXT,
+    default="digits",
+    description="digits (ships with scikit-learn), mnist (needs the internet), or PATH.npz with x_train, "
+    "y_train and optionally x_test, y_test.",
+    choices=("digits", "mnist"),
+    suffix=".npz",
+)
+_BATCH_SIZE = Argument(
+    name="batch_size",
+    type=ArgumentType.INTEGER,
+    default=96,
+    description="Examples per step of all members together; it does not change with their number.",
+    minimum=1,
+    maximum=1_048_576,
+)
+_OPTIMIZER = Argument(
+    name="optimizer",
+    type=ArgumentType.TEXT,
+    default="adam",
+    description="Optimizer.",
+    choices=OPTIMIZERS,
+)
+_SEED = Argument(
+    name="seed",
+    type=ArgumentType.INTEGER,
+    default=1,
+    description="Decides the initial weights, the split and the order of the data.",
+    minimum=0,
+    maximum=2_147_483_647,
+)
+_EXPORT = Argument(
+    name="export",
+    type=ArgumentType.BOOLEAN,
+    default=True,
+    description="Write a SavedModel for serving beside the .keras file at the end.",
+)
 
 
 def _training(epochs: int, learning_rate: float) -> tuple[Argument, ...]:
     """What every distributed program understands."""
     return (
-        Argument(
-            name="data",
-            type=ArgumentType.TEXT,
-            default="digits",
-            description="digits (ships with scikit-learn), mnist (needs the internet), or PATH.npz with x_train, "
-            "y_train and optionally x_test, y_test.",
-            choices=("digits", "mnist"),
-            suffix=".npz",
-        ),
+        _DATA,
         Argument(
             name="epochs",
             type=ArgumentType.INTEGER,
@@ -186,14 +216,7 @@ def _training(epochs: int, learning_rate: float) -> tuple[Argument, ...]:
             minimum=1,
             maximum=1_000_000,
         ),
-        Argument(
-            name="batch_size",
-            type=ArgumentType.INTEGER,
-            default=96,
-            description="Examples per step of all members together; it does not change with their number.",
-            minimum=1,
-            maximum=1_048_576,
-        ),
+        _BATCH_SIZE,
         Argument(
             name="learning_rate",
             type=ArgumentType.NUMBER,
@@ -202,28 +225,10 @@ def _training(epochs: int, learning_rate: float) -> tuple[Argument, ...]:
             minimum=1e-9,
             maximum=100.0,
         ),
-        Argument(
-            name="optimizer",
-            type=ArgumentType.TEXT,
-            default="adam",
-            description="Optimizer.",
-            choices=OPTIMIZERS,
-        ),
-        Argument(
-            name="seed",
-            type=ArgumentType.INTEGER,
-            default=1,
-            description="Decides the initial weights, the split and the order of the data.",
-            minimum=0,
-            maximum=2_147_483_647,
-        ),
+        _OPTIMIZER,
+        _SEED,
         SUMMARIES,
-        Argument(
-            name="export",
-            type=ArgumentType.BOOLEAN,
-            default=True,
-            description="Write a SavedModel for serving beside the .keras file at the end.",
-        ),
+        _EXPORT,
     )
 
 
