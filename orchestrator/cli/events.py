@@ -49,9 +49,9 @@ class Happened(_Line, frozen=True, kw_only=True):
     ]
     type: Annotated[EventType, Meta(description="Normal or Warning.")]
     message: Message
-    member: Annotated[str, Meta(description="The replica that it is about: role-index.")] | None = None
-    cause: Annotated[Cause, Meta(description="Cause of the end of an attempt.")] | None = None
-    exit_code: Annotated[int, Meta(description="Exit code of the member's program.")] | None = None
+    member: Annotated[str | None, Meta(description="The replica that it is about: role-index.")] = None
+    cause: Annotated[Cause | None, Meta(description="Cause of the end of an attempt.")] = None
+    exit_code: Annotated[int | None, Meta(description="Exit code of the member's program.")] = None
 
 
 class Note(_Line, frozen=True, kw_only=True, tag_field="event", tag="note"):
@@ -63,12 +63,12 @@ class Note(_Line, frozen=True, kw_only=True, tag_field="event", tag="note"):
 class Progressed(_Line, frozen=True, kw_only=True, tag_field="event", tag="progress"):
     """Training went on; at most one a second, only when something changed."""
 
-    step: Annotated[int, Meta(description="Step that every member has done.")] | None = None
-    total_steps: Annotated[int, Meta(description="Steps in all.")] | None = None
-    epoch: Annotated[int, Meta(description="Epoch, as the program counts it.")] | None = None
+    step: Annotated[int | None, Meta(description="Step that every member has done.")] = None
+    total_steps: Annotated[int | None, Meta(description="Steps in all.")] = None
+    epoch: Annotated[int | None, Meta(description="Epoch, as the program counts it.")] = None
     metrics: Metrics = {}
-    examples_per_second: Annotated[float, Meta(description="Of all members, last half minute.")] | None = None
-    eta_seconds: Annotated[float, Meta(description="Time left at the present speed.", ge=0)] | None = None
+    examples_per_second: Annotated[float | None, Meta(description="Of all members, last half minute.")] = None
+    eta_seconds: Annotated[float | None, Meta(description="Time left at the present speed.", ge=0)] = None
     non_finite: Annotated[int, Meta(description="Values so far that were NaN or infinite.")] = 0
 
 
@@ -78,8 +78,8 @@ class FailureCause(msgspec.Struct, frozen=True, kw_only=True, rename="camel", om
     member: Annotated[str, Meta(description="The replica: role-index.")]
     attempt: Annotated[int, Meta(description="The attempt that it ended.")]
     cause: Annotated[Cause, Meta(description="How.")]
-    exit_code: Annotated[int, Meta(description="Exit code of its program.")] | None = None
-    signal: Annotated[int, Meta(description="Signal that killed its program.")] | None = None
+    exit_code: Annotated[int | None, Meta(description="Exit code of its program.")] = None
+    signal: Annotated[int | None, Meta(description="Signal that killed its program.")] = None
     last_lines: Annotated[tuple[str, ...], Meta(description="Last lines that its program wrote.")] = ()
 
 
@@ -101,7 +101,7 @@ class Ended(_Line, frozen=True, kw_only=True, omit_defaults=False, tag_field="ev
     metrics: Metrics
     examples_per_second: Annotated[float | None, Meta(description="At the end of training.")]
     paths: Annotated[RunPaths, Meta(description="Where things are; only what exists.")]
-    cause: FailureCause | None
+    cause: Annotated[FailureCause | None, Meta(description="What ended the last attempt of a failed run.")]
     next: Annotated[tuple[str, ...], Meta(description="Commands that go on from here.")]
 
 

@@ -122,7 +122,7 @@ def _bar(done: float, columns: int, glyphs: Glyphs) -> Text:
     filled = int(done * columns)
     tip = glyphs.tip if filled < columns else ""
     rest = columns - filled - len(tip)
-    return Text(glyphs.done * filled + tip, "green").append(glyphs.to_do * rest, "bright_black")
+    return Text().append(glyphs.done * filled + tip, "green").append(glyphs.to_do * rest, "bright_black")
 
 
 def _wrapped(parts: list[str], columns: int) -> list[Text]:

@@ -41,7 +41,8 @@ class RunPaths(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_d
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """The end of a run. `cause`: what ended the last attempt, of a run that failed; `next`: commands to go on with."""
+    """The end of a run. `cause`: what ended the last attempt, of a run that failed; `restart`: the message of the last
+    restart or disruption; `next`: commands to go on with."""
 
     job: str
     number: int
@@ -56,6 +57,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     disruptions: int = 0
     resizes: int = 0
     steps_lost: int = 0
+    restart: str = ""
     step: int | None = None
     metrics: dict[str, float] = {}
     examples_per_second: float | None = None
@@ -95,6 +97,7 @@ def collect_summary(job: str, number: int, status: JobStatus, final: FinalMetric
         disruptions=status.disruptions,
         resizes=status.resizes,
         steps_lost=status.steps_lost,
+        restart=_last_restart(status),
         step=status.progress.step,
         metrics=final.metrics,
         examples_per_second=final.examples_per_second,
@@ -109,6 +112,11 @@ def collect_summary(job: str, number: int, status: JobStatus, final: FinalMetric
 def _last_attempt(status: JobStatus) -> int:
     ended = status.attempts[-1].number if status.attempts else 0
     return max(status.attempt.number if status.attempt else 0, ended)
+
+
+def _last_restart(status: JobStatus) -> str:
+    ended = (each for each in reversed(status.attempts) if each.cause.is_restart or each.cause.is_disruption)
+    return next((each.message for each in ended), "")
 
 
 def _cause(status: JobStatus) -> EndedAttempt | None:
@@ -131,19 +139,22 @@ def _headline(summary: Summary) -> list[str]:
         for name in _HEADLINE_METRICS
         if name in summary.metrics
     ]
-    facts += [wording.count(number, noun) for number, noun in _counts(summary) if number]
-    return ["   ".join(facts)]
+    return ["   ".join((*facts, *_troubles(summary)))]
 
 
-def _counts(summary: Summary) -> tuple[tuple[int, str], ...]:
-    return (
-        (summary.restarts, "restart"),
-        (summary.disruptions, "disruption"),
-        (summary.resizes, "resize"),
-        (summary.steps_lost, "lost step"),
-        (summary.non_finite, "non-finite value"),
-        (summary.checkpoint_failures, "failed save"),
-    )
+def _troubles(summary: Summary) -> list[str]:
+    """What did not go straight; of several restarts the cause of the last."""
+    counts = [(summary.restarts, "restart"), (summary.disruptions, "disruption"), (summary.resizes, "resize")]
+    told = [", ".join(wording.count(number, noun) for number, noun in counts if number)]
+    if told[0] and summary.restart and summary.is_success:
+        told[0] += f" ({wording.clean(summary.restart)})"
+    if summary.steps_lost:
+        told.append(f"{wording.count(summary.steps_lost, 'step')} lost")
+    if summary.non_finite:
+        told.append(wording.count(summary.non_finite, "non-finite value"))
+    if summary.checkpoint_failures:
+        told.append(wording.count(summary.checkpoint_failures, "failed save"))
+    return [each for each in told if each]
 
 
 def _failure(summary: Summary) -> list[str]:
