@@ -68,7 +68,7 @@ class Progressed(_Line, frozen=True, kw_only=True, tag_field="event", tag="progr
     epoch: Annotated[int | None, Meta(description="Epoch, as the program counts it.")] = None
     metrics: Metrics = {}
     examples_per_second: Annotated[float | None, Meta(description="Of all members, last half minute.")] = None
-    eta_seconds: Annotated[float | None, Meta(description="Time left at the present speed.", ge=0)] = None
+    eta_seconds: Annotated[float | None, Meta(description="Time left at the present speed.")] = None
     non_finite: Annotated[int, Meta(description="Values so far that were NaN or infinite.")] = 0
 
 
