@@ -117,14 +117,16 @@ def _is_ready(turn: Turn, replica: Replica) -> bool:
 
 
 def _progress(turn: Turn, status: JobStatus) -> Progress:
-    """The newest progress when it is due or the phase changed; else as it was written."""
-    recorded = turn.seen.status.progress
-    is_due = recorded.update_time is None or turn.since(recorded.update_time) >= PROGRESS_SECONDS
-    if turn.seen.progress.update_time is None:
+    """The newest progress when it is due or the phase changed; else as it was written.
+
+    Only a newer report counts as new: rates sink by themselves in a job that has gone silent.
+    """
+    recorded, newest = turn.seen.status.progress, turn.seen.progress
+    if newest.update_time is None or newest.update_time == recorded.update_time:
         return recorded
-    if is_due or status.phase is not turn.seen.status.phase or status.attempt is not turn.seen.status.attempt:
-        return turn.seen.progress
-    return recorded
+    is_due = recorded.update_time is None or turn.since(recorded.update_time) >= PROGRESS_SECONDS
+    has_turned = status.phase is not turn.seen.status.phase or status.attempt != turn.seen.status.attempt
+    return newest if is_due or has_turned else recorded
 
 
 def _checkpoint(turn: Turn) -> CheckpointStatus | None:
