@@ -54,6 +54,7 @@ class Reason(StrEnum):
     CREATED = "JobCreated"
     STARTING = "AttemptStarting"
     RUNNING = "JobRunning"
+    FIRST_STEP = "FirstStep"
     MEMBER_LOST = "MemberLost"
     RESTARTING = "JobRestarting"
     SIDE_RESTART = "ReplicaRestarting"
