@@ -48,9 +48,9 @@ demo: $(INSTALLED) ## Train a CNN on a chief and two workers and kill one on the
 	@$(BIN)/python examples/demo.py --kill=$(KILL)
 
 test: ## Everything that must hold: lint, fast tests, slow tests
-	@$(MAKE) lint
-	@$(MAKE) test-fast
-	@$(MAKE) test-slow
+	@for part in install lint test-fast test-slow; do \
+	  SECONDS=0; $(MAKE) $$part || exit; took="$${took:-} $$part $$SECONDS s,"; \
+	done; echo "make test:$${took%,}"
 
 test-fast: $(INSTALLED) ## Tests without processes and TensorFlow, and the coverage that must be whole
 	$(BIN)/python -m pytest -m 'not process and not tensorflow and not benchmark' --cov --cov-report= \
