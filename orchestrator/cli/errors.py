@@ -20,3 +20,7 @@ class UsageError(Exception):
 
 class Refused(Exception):
     """A command cannot do what was asked; the message says why and what would be right."""
+
+
+class WrongJob(Refused):
+    """Errors in a job, one a line, each with its own place: printed as they are, so that editors can read them."""

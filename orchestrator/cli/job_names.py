@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import PurePath
 
-from orchestrator.api.types import MAX_NAME_LENGTH
+from orchestrator.api.validation import suggest_name
 
 _INTERPRETER = re.compile(r"python[0-9.]*")
 _OPTIONS_WITH_VALUE = ("-W", "-X")
@@ -17,9 +17,8 @@ _FALLBACK = "job"
 def name_of(program: Sequence[str]) -> str:
     """`python train.py --lr 0.1` is called train, `python -m team.train_big` train-big."""
     first = PurePath(program[0]).name
-    if not _INTERPRETER.fullmatch(first):
-        return dns_name(PurePath(first).stem)
-    return dns_name(_script_of(program[1:]) or first)
+    stem = _script_of(program[1:]) if _INTERPRETER.fullmatch(first) else PurePath(first).stem
+    return suggest_name(stem) or suggest_name(first) or _FALLBACK
 
 
 def _script_of(words: Sequence[str]) -> str:
@@ -35,11 +34,3 @@ def _script_of(words: Sequence[str]) -> str:
         elif not word.startswith("-"):
             return PurePath(word).stem
     return ""
-
-
-def dns_name(text: str) -> str:
-    """The nearest DNS-1035 label of at most 50 characters."""
-    plain = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
-    if not plain[:1].isalpha():
-        plain = f"{_FALLBACK}-{plain}".strip("-")
-    return plain[:MAX_NAME_LENGTH].strip("-")

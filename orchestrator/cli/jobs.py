@@ -3,25 +3,32 @@
 Called by `run` and `plan`, so that both mean the same. Gives the job or every error; reads one file and prints nothing.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from msgspec.structs import replace
 
-from orchestrator.api.errors import FieldError
+from orchestrator.api import load, overrides
+from orchestrator.api.catalog import WORKLOADS
+from orchestrator.api.errors import FieldError, Locator, Position
+from orchestrator.api.parse import Document, parse_documents
+from orchestrator.api.suggest import unknown
 from orchestrator.api.types import (
     JobSpec,
     Metadata,
     ReplicaSpec,
     ReplicaSpecs,
-    Strategy,
     TensorFlowJob,
     WorkloadSpec,
 )
+from orchestrator.cli import flags
 from orchestrator.cli.arguments import JobOptions
+from orchestrator.cli.errors import Refused
 from orchestrator.cli.job_names import name_of
 from orchestrator.core import names
+
+_SUFFIXES = (".yaml", ".yml", ".json")
+_CHIEF = ReplicaSpecs(chief=ReplicaSpec())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,76 +40,99 @@ class BuiltJob:
     folder: Path
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Source:
+    """A job as it is written, the errors known so far, and where its fields stand."""
+
+    job: TensorFlowJob
+    folder: Path
+    errors: tuple[FieldError, ...] = ()
+    locate: Locator = lambda path: Position("")
+
+
 def job_from_options(options: JobOptions) -> BuiltJob | tuple[FieldError, ...]:
     """Raises Refused when the target is neither a file nor a workload."""
-    raise NotImplementedError
+    source = _source(options)
+    if not isinstance(source, _Source):
+        return source
+    changed = overrides.apply(source.job, _paths(options))
+    origins = (*changed.origins, *flags.origins(changed.job, options))
+    written = flags.apply(changed.job, options)
+    locate = overrides.overlay(source.locate, replace(changed, origins=origins))
+    done = load.complete(written, locate, (*source.errors, *changed.errors))
+    return done.errors or BuiltJob(job=done.job, written=written, folder=source.folder)
 
 
-def _from_workload(name: str) -> TensorFlowJob:
-    return _fresh(name, JobSpec(workload=WorkloadSpec(name=name), replica_specs=_CHIEF))
+def _source(options: JobOptions) -> _Source | tuple[FieldError, ...]:
+    target = options.target
+    if options.program:
+        return _from_program(options.program)
+    if target in WORKLOADS:
+        return _from_workload(target, options)
+    if target == load.STANDARD_INPUT or target.endswith(_SUFFIXES) or Path(target).is_file():
+        return _from_file(target)
+    raise Refused(_say_unknown(target))
 
 
-def _from_program(program: tuple[str, ...]) -> TensorFlowJob:
+def _from_program(program: tuple[str, ...]) -> _Source:
     container = {"name": names.CONTAINER, "command": list(program)}
-    template = {"spec": {"containers": [container]}}
-    return _fresh(name_of(program), JobSpec(template=template, replica_specs=_CHIEF))
+    spec = JobSpec(template={"spec": {"containers": [container]}}, replica_specs=_CHIEF)
+    return _Source(job=_fresh(name_of(program), spec), folder=Path.cwd())
 
 
-_CHIEF = ReplicaSpecs(chief=ReplicaSpec())
+def _from_workload(name: str, options: JobOptions) -> _Source:
+    """`--set NAME=VALUE` is an argument of the program; with a dot in it a path in the job."""
+    assignments = [one for one in options.sets if not _is_path(one)]
+    args, errors = overrides.workload_args(name, assignments)
+    written = {key: list(value) if isinstance(value, tuple) else value for key, value in args.items()}
+    spec = JobSpec(workload=WorkloadSpec(name=name, args=written), replica_specs=_CHIEF)
+    return _Source(job=_fresh(name, spec), folder=Path.cwd(), errors=errors)
+
+
+def _from_file(path: str) -> _Source | tuple[FieldError, ...]:
+    text = load.read_source(path)
+    if isinstance(text, FieldError):
+        return (text,)
+    documents = parse_documents(text, load.name_source(path))
+    first = documents[0]
+    if len(documents) > 1 or first.job is None:
+        return tuple(error for one in documents for error in _all_errors(one)) or (
+            _too_many(path, documents),
+        )
+    folder = Path.cwd() if path == load.STANDARD_INPUT else Path(path).resolve().parent
+    return _Source(job=first.job, folder=folder, errors=_all_errors(first), locate=first.locate)
+
+
+def _all_errors(document: Document) -> tuple[FieldError, ...]:
+    if not document.dropped:
+        return document.errors
+    return (*document.errors, FieldError(path=(), message=f"{document.dropped} more errors, not shown"))
+
+
+def _too_many(path: str, documents: tuple[Document, ...]) -> FieldError:
+    second = documents[1].locate(())
+    message = f"there are {len(documents)} jobs in this file; put the one to run into a file of its own"
+    return FieldError(path=(), message=message, position=second)
+
+
+def _paths(options: JobOptions) -> tuple[str, ...]:
+    """The assignments that are paths in the job: all but a workload's arguments."""
+    if options.target in WORKLOADS and not options.program:
+        return tuple(one for one in options.sets if _is_path(one))
+    return options.sets
+
+
+def _is_path(assignment: str) -> bool:
+    return "." in assignment.partition("=")[0]
 
 
 def _fresh(name: str, spec: JobSpec) -> TensorFlowJob:
     return TensorFlowJob(metadata=Metadata(name=name), spec=spec)
 
 
-def with_flags(job: TensorFlowJob, options: JobOptions) -> TensorFlowJob:
-    """What flags say wins over what is written."""
-    steps: tuple[Callable[[TensorFlowJob, JobOptions], TensorFlowJob], ...] = (
-        _named,
-        _shaped,
-        _sized,
-        _equipped,
-    )
-    for step in steps:
-        job = step(job, options)
-    return job
-
-
-def _named(job: TensorFlowJob, options: JobOptions) -> TensorFlowJob:
-    if options.name is None:
-        return job
-    return replace(job, metadata=replace(job.metadata, name=options.name))
-
-
-def _shaped(job: TensorFlowJob, options: JobOptions) -> TensorFlowJob:
-    """Parameter servers make sense in one strategy only."""
-    wish = Strategy.PARAMETER_SERVER.value if options.ps and not options.strategy else options.strategy
-    return replace(job, spec=replace(job.spec, strategy=Strategy(wish))) if wish else job
-
-
-def _sized(job: TensorFlowJob, options: JobOptions) -> TensorFlowJob:
-    specs = job.spec.replica_specs
-    if options.workers is not None:
-        specs = replace(specs, worker=_counted(specs.worker, options.workers))
-    if options.ps is not None:
-        specs = replace(specs, ps=_counted(specs.ps, options.ps))
-    if options.evaluator and specs.evaluator is None:
-        specs = replace(specs, evaluator=ReplicaSpec())
-    return _with_specs(job, specs)
-
-
-def _counted(spec: ReplicaSpec | None, count: int) -> ReplicaSpec | None:
-    return replace(spec or ReplicaSpec(), replicas=count) if count else None
-
-
-def _equipped(job: TensorFlowJob, options: JobOptions) -> TensorFlowJob:
-    if options.gpus is None:
-        return job
-    specs = job.spec.replica_specs
-    chief = replace(specs.chief, gpus=options.gpus) if specs.chief else None
-    worker = replace(specs.worker, gpus=options.gpus) if specs.worker else None
-    return _with_specs(job, replace(specs, chief=chief, worker=worker))
-
-
-def _with_specs(job: TensorFlowJob, specs: ReplicaSpecs) -> TensorFlowJob:
-    return replace(job, spec=replace(job.spec, replica_specs=specs))
+def _say_unknown(target: str) -> str:
+    if target.endswith(".py"):
+        return f"{target!r} is a program, not a job; write: tfo run -- python {target}"
+    if "/" in target or Path(target).is_dir():
+        return f"there is no file {target!r}"
+    return f"{unknown('workload', target, list(WORKLOADS))}, and there is no file of this name"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from orchestrator.cli import arguments, exit_codes, parser
 from orchestrator.cli.arguments import Options
-from orchestrator.cli.errors import PROGRAM, Refused, UsageError
+from orchestrator.cli.errors import PROGRAM, Refused, UsageError, WrongJob
 
 DEBUG_VARIABLE = "TFO_DEBUG"
 
@@ -39,6 +39,9 @@ def _call(argv: Sequence[str]) -> int:
         return _dispatch(argv)
     except UsageError as error:
         return _refuse(f"{error}\nsee: {error.hint}", error.command)
+    except WrongJob as error:
+        print(error, file=sys.stderr)
+        return exit_codes.WRONG_INPUT
     except Refused as error:
         return _refuse(str(error))
     except SystemExit as end:  # --help and --version, which argparse ends that way

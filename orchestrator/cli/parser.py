@@ -28,9 +28,19 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     _refuse_unknown(argv)
     words, extra = build().parse_known_args(argv)
     if extra:
-        flags = [one for one in extra if one.startswith("-")]
-        raise UsageError(f"unexpected argument {(flags or extra)[0]!r}", words.command or "")
+        raise UsageError(_say_unexpected(extra, words), words.command or "")
     return words
+
+
+def _say_unexpected(extra: Sequence[str], words: argparse.Namespace) -> str:
+    flags = [one for one in extra if one.startswith("-")]
+    said = f"unexpected argument {(flags or extra)[0]!r}"
+    command = find(words.command or "")
+    if flags or command is None or not command.takes_program:
+        return said
+    return (
+        f"{said}; a program stands behind '--': {PROGRAM} {command.name} -- {words.target} {' '.join(extra)}"
+    )
 
 
 def build() -> argparse.ArgumentParser:

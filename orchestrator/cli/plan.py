@@ -3,15 +3,12 @@
 The plan is gathered into one value (`plan_view`) and printed as text or JSON; `--output job` prints the job itself.
 """
 
-import sys
-from collections.abc import Sequence
-
 import msgspec
 
-from orchestrator.api.errors import FieldError
+from orchestrator.api.dump import dump_yaml
 from orchestrator.cli import exit_codes, plan_text, plan_view
 from orchestrator.cli.arguments import Place, PlanOptions
-from orchestrator.cli.job_yaml import render_job
+from orchestrator.cli.errors import WrongJob
 from orchestrator.cli.jobs import BuiltJob, job_from_options
 from orchestrator.core import membership
 
@@ -23,9 +20,9 @@ _MOST = 3
 def plan_command(options: PlanOptions) -> int:
     built = job_from_options(options.job)
     if not isinstance(built, BuiltJob):
-        return print_errors(built)
+        raise WrongJob("\n".join(str(error) for error in built))
     if options.output == "job":
-        print(render_job(built.written), end="")
+        print(dump_yaml(built.written), end="")
         return exit_codes.OK
     print(_shown(built, options))
     return exit_codes.OK
@@ -38,9 +35,3 @@ def _shown(built: BuiltJob, options: PlanOptions) -> str:
         return msgspec.json.format(msgspec.json.encode(whole), indent=2).decode()
     most = _MOST if len(membership.seats(built.job.spec)) > _MANY else None
     return "\n".join(plan_text.render(plan_view.view(built.job, built.folder, is_local=is_local, most=most)))
-
-
-def print_errors(errors: Sequence[FieldError]) -> int:
-    for error in errors:
-        print(error, file=sys.stderr)
-    return exit_codes.WRONG_INPUT

@@ -5,8 +5,10 @@ import shlex
 
 from orchestrator.cli.plan_view import PlanView, ReplicaView
 from orchestrator.core import names
+from orchestrator.protocol import environment as env
 
 _LONGEST = 600
+_OWN = (env.ROLE, env.INDEX, env.RANK)
 
 
 def render(view: PlanView) -> list[str]:
@@ -33,12 +35,12 @@ def _head(view: PlanView) -> list[str]:
 
 
 def _shared(view: PlanView) -> dict[str, str]:
-    """Variables that are the same everywhere."""
+    """Variables that are the same everywhere, and not by chance."""
     first = view.replicas[0].env
     return {
         name: value
         for name, value in first.items()
-        if len(view.replicas) > 1 and all(one.env.get(name) == value for one in view.replicas)
+        if name not in _OWN and len(view.replicas) > 1 and all(one.env.get(name) == value for one in view.replicas)
     }
 
 

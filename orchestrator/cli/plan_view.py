@@ -93,6 +93,7 @@ def _folders(job: TensorFlowJob, folder: Path, *, is_local: bool) -> plan.Folder
         checkpoints=str(folder / checkpoints) if checkpoints and is_own else f"{_RUN}/checkpoints",
         logs=str(folder / directory) if directory and logs.volume_claim is None else f"{_RUN}/tensorboard",
         models=f"{_RUN}/model",
+        data="<cache folder>/data",
     )
 
 
