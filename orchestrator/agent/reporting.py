@@ -17,7 +17,7 @@ from orchestrator.agent.wakeup import Wakeup
 from orchestrator.protocol.messages import Report
 
 PAUSE_SECONDS = 0.1
-"""Between two looks at the socket, so that a program that floods it costs no more than one that does not."""
+"""Between two hurried looks at the socket, so that a program that floods it costs no more than one that does not."""
 
 
 class Reporting:
@@ -31,7 +31,7 @@ class Reporting:
         self._telemetry = self._said = telemetry.begin(0)
         self._sequence = 0
         self._lost_lines = 0
-        self._said_at = self._received_at = float("-inf")
+        self._said_at = self._received_at = self._listen_at = float("-inf")
 
     @property
     def path(self) -> Optional[str]:
@@ -51,7 +51,7 @@ class Reporting:
 
     def receive(self, now: float) -> None:
         """Take in what has arrived."""
-        if self._socket is not None and now >= self._received_at + PAUSE_SECONDS:
+        if self._socket is not None and now >= self._listen_at:
             self._take(self._socket, now)
 
     def finish(self, now: float) -> None:
@@ -74,9 +74,8 @@ class Reporting:
         moment = float("inf") if self._telemetry is self._said else self._said_at + self._interval
         if self._socket is None:
             return moment
-        listen_at = self._received_at + PAUSE_SECONDS
-        self._wakeup.listen(self._socket.fileno(), now >= listen_at)
-        return moment if now >= listen_at else min(moment, listen_at)
+        self._wakeup.listen(self._socket.fileno(), now >= self._listen_at)
+        return moment if now >= self._listen_at else min(moment, self._listen_at)
 
     def close(self) -> None:
         if self._socket is not None:
@@ -84,8 +83,11 @@ class Reporting:
             self._socket.close()
 
     def _take(self, socket: ReportSocket, now: float) -> bool:
-        self._received_at = now
         datagrams = socket.take()
+        if datagrams:
+            # A program that reports now and then is heard at once; one that floods waits for its next turn.
+            hurried = now - self._received_at < PAUSE_SECONDS
+            self._received_at, self._listen_at = now, now + PAUSE_SECONDS if hurried else now
         for datagram in datagrams:
             if datagram is None:
                 self._telemetry = telemetry.drop(self._telemetry)

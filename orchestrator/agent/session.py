@@ -42,6 +42,16 @@ _OPTIONS = (
 )
 
 
+def _calm_grpc() -> None:
+    """gRPC wakes each thread that waits for a message ten times a second, only so that Ctrl-C can reach it.
+
+    Ours is not the main thread, and a hundred wake-ups for nothing per message cost more than everything else here.
+    """
+    common = sys.modules.get("grpc._common")
+    if hasattr(common, "MAXIMUM_WAIT_TIMEOUT"):
+        setattr(common, "MAXIMUM_WAIT_TIMEOUT", SILENCE_SECONDS)
+
+
 class Session:
     """`wake` is called, on any thread, whenever `take` or `lost_since` has news."""
 
@@ -62,6 +72,7 @@ class Session:
         self._thread = threading.Thread(target=self._run, name="session", daemon=True)
 
     def start(self) -> None:
+        _calm_grpc()
         self._thread.start()
 
     def say(self, message: Message) -> None:

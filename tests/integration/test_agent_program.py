@@ -1,0 +1,226 @@
+"""The agent and its program: how it starts, ends, is stopped, and that nothing of it is left."""
+
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.agent import config
+from orchestrator.core.observed import Agent
+from orchestrator.protocol.messages import Finish, ProgramState, Run, SaveAndStop, Stop
+from tests.fixtures.agents import Bench, is_alive, make_bench, python, read_pids, wait_for
+
+pytestmark = pytest.mark.process
+
+HANDLER = """
+import os, signal, sys, time
+def save(number, frame):
+    time.sleep(0.1); print("saved"); sys.exit(143)
+signal.signal(signal.SIGTERM, save)
+print("ready"); open(os.environ["PIDS"], "a").write(f"{os.getpid()}\\n")
+while True: time.sleep(60)
+"""
+
+STUBBORN = """
+import os, signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+open(os.environ["PIDS"], "a").write(f"{os.getpid()}\\n")
+while True: time.sleep(60)
+"""
+
+# A child in the group, one in its own session, one forked twice, each of which ignores SIGTERM.
+FAMILY = """
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+def note():
+    with open(os.environ["PIDS"], "a") as file: file.write(f"{os.getpid()}\\n")
+def live():
+    note()
+    while True: time.sleep(60)
+if os.fork() == 0: live()
+if os.fork() == 0:
+    os.setsid(); live()
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0: live()
+    os._exit(0)
+note()
+while not os.path.exists(os.environ["PIDS"] + ".go"): time.sleep(0.01)
+sys.exit(int(os.environ.get("CODE", "0")))
+"""
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    async with make_bench() as made:
+        yield made
+
+
+def pid_file(bench: Bench) -> Path:
+    return bench.directory / "pids"
+
+
+def run(bench: Bench, attempt: int = 1, **env: str) -> Run:
+    return Run(attempt, {"PIDS": str(pid_file(bench)), **env})
+
+
+async def end_of(bench: Bench, *argv: str) -> Agent:
+    agent = await bench.start(argv)
+    bench.want(agent, Run(1))
+    return await bench.ended(agent)
+
+
+async def test_a_program_that_ends_well_waits_for_finish_whose_code_becomes_the_agents(bench: Bench) -> None:
+    agent = await bench.start(("sh", "-c", "echo hello; echo bye >&2"))
+    bench.want(agent, Run(1))
+    seen = await bench.ended(agent)
+    assert (seen.exit_code, seen.signal, seen.asked, seen.start_error) == (0, None, False, "")
+    assert seen.last_lines == ("hello", "bye")
+    assert bench.log(agent) == "hello\nbye\n"
+    assert agent.process.returncode is None
+    bench.want(agent, Finish(5))
+    assert await agent.end() == 5
+
+
+async def test_exit_codes_and_signals_are_told_apart_from_ends_that_were_asked_for(bench: Bench) -> None:
+    failed = await end_of(bench, "sh", "-c", "echo the reason; exit 3")
+    assert (failed.exit_code, failed.signal, failed.asked) == (3, None, False)
+    assert failed.last_lines == ("the reason",)
+    killed = await end_of(bench, "sh", "-c", "kill -9 $$")
+    assert (killed.exit_code, killed.signal, killed.asked, killed.out_of_memory) == (None, 9, False, False)
+
+
+async def test_stop_kills_every_descendant_also_those_that_left_the_group(bench: Bench) -> None:
+    agent = await bench.start(python(FAMILY))
+    bench.want(agent, run(bench))
+    await wait_for(lambda: len(read_pids(pid_file(bench))) == 4)
+    bench.want(agent, Stop(1))
+    seen = await bench.ended(agent)
+    assert (seen.signal, seen.asked) == (signal.SIGKILL, True)
+    assert not [pid for pid in read_pids(pid_file(bench)) if is_alive(pid)]
+
+
+@pytest.mark.parametrize("code", [0, 7])
+async def test_what_a_program_leaves_behind_is_killed_before_its_end_is_said(bench: Bench, code: int) -> None:
+    agent = await bench.start(python(FAMILY))
+    bench.want(agent, run(bench, CODE=str(code)))
+    await wait_for(lambda: len(read_pids(pid_file(bench))) == 4)
+    Path(f"{pid_file(bench)}.go").touch()
+    seen = await bench.ended(agent)
+    assert (seen.exit_code, seen.asked) == (code, False)
+    assert not [pid for pid in read_pids(pid_file(bench)) if is_alive(pid)]
+
+
+async def test_save_and_stop_lets_the_program_save_and_exit_143(bench: Bench) -> None:
+    agent = await bench.start(python(HANDLER))
+    bench.want(agent, run(bench))
+    await wait_for(lambda: bool(read_pids(pid_file(bench))))
+    bench.want(agent, SaveAndStop(1, 30))
+    seen = await bench.ended(agent)
+    assert (seen.exit_code, seen.asked, seen.last_lines) == (143, True, ("ready", "saved"))
+
+
+async def test_a_stopped_program_is_seen_and_still_gets_its_sigterm(bench: Bench) -> None:
+    agent = await bench.start(python(HANDLER))
+    bench.want(agent, run(bench))
+    await wait_for(lambda: bool(read_pids(pid_file(bench))))
+    (pid,) = read_pids(pid_file(bench))
+    os.kill(pid, signal.SIGSTOP)
+    await bench.until(agent, lambda seen: seen.stopped)
+    os.kill(pid, signal.SIGCONT)
+    await bench.until(agent, lambda seen: not seen.stopped)
+    os.kill(pid, signal.SIGSTOP)
+    await bench.until(agent, lambda seen: seen.stopped)
+    bench.want(agent, SaveAndStop(1, 30))
+    seen = await bench.ended(agent)
+    assert (seen.exit_code, seen.stopped) == (143, False)
+
+
+async def test_a_command_stopped_below_its_shell_is_seen_and_killed(bench: Bench) -> None:
+    agent = await bench.start(("sh", "-c", 'sleep 600 & echo $! > "$PIDS"; wait'))
+    bench.want(agent, run(bench))
+    await wait_for(lambda: bool(read_pids(pid_file(bench))))
+    (pid,) = read_pids(pid_file(bench))
+    os.kill(pid, signal.SIGSTOP)
+    await bench.until(agent, lambda seen: seen.stopped)
+    bench.want(agent, Stop(1))
+    assert (await bench.ended(agent)).signal == signal.SIGKILL
+    assert not is_alive(pid)
+
+
+async def test_a_program_that_ignores_sigterm_is_killed_at_its_deadline(bench: Bench) -> None:
+    agent = await bench.start(python(STUBBORN))
+    bench.want(agent, run(bench))
+    await wait_for(lambda: bool(read_pids(pid_file(bench))))
+    bench.want(agent, SaveAndStop(1, 0.2))
+    await bench.until(agent, lambda seen: seen.state is ProgramState.STOPPING)
+    assert (await bench.ended(agent)).signal == signal.SIGKILL
+
+
+async def test_the_command_of_a_shell_that_dies_of_sigterm_may_still_save(bench: Bench) -> None:
+    script = 'echo $$ >> "$PIDS"; "$0" -SEuc "$1"; true'
+    agent = await bench.start(("sh", "-c", script, sys.executable, HANDLER))
+    bench.want(agent, run(bench))
+    await wait_for(lambda: len(read_pids(pid_file(bench))) == 2)
+    bench.want(agent, SaveAndStop(1, 30))
+    seen = await bench.ended(agent)
+    assert (seen.signal, seen.asked) == (signal.SIGTERM, True)
+    assert seen.last_lines == ("ready", "saved")
+
+
+async def test_an_attempt_is_started_once_and_orders_for_older_ones_do_nothing(bench: Bench) -> None:
+    agent = await bench.start(python(STUBBORN))
+    bench.want(agent, run(bench))
+    await wait_for(lambda: len(read_pids(pid_file(bench))) == 1)
+    bench.want(agent, Stop(0))
+    bench.want(agent, Stop(1))
+    await bench.ended(agent)
+    bench.want(agent, run(bench))
+    bench.want(agent, run(bench, attempt=2))
+    await wait_for(lambda: len(read_pids(pid_file(bench))) == 2)
+    bench.want(agent, Stop(7))
+    assert (await bench.ended(agent, 2)).asked
+
+
+async def test_what_cannot_be_started_says_why(bench: Bench) -> None:
+    script = bench.directory / "script"
+    script.write_text("#!/no/such/interpreter\n")
+    missing = await end_of(bench, "no-such-command")
+    assert missing.exit_code == 127
+    assert missing.start_error.startswith("command no-such-command not found on PATH /")
+    assert missing.last_lines == (f"agent: {missing.start_error}",)
+    assert "cannot be started: Permission denied" in (await end_of(bench, str(script))).start_error
+    script.chmod(0o700)
+    broken = await end_of(bench, str(script))
+    assert (broken.exit_code, broken.start_error) == (
+        127,
+        f"command {script} cannot be started: its interpreter does not exist",
+    )
+    assert (await end_of(bench, str(bench.directory))).exit_code == 126
+
+
+async def test_a_missing_working_directory_says_so_and_another_attempt_may_find_it(bench: Bench) -> None:
+    place = bench.directory / "place"
+    agent = await bench.start(("pwd",), **{config.WORKING_DIR: str(place)})
+    bench.want(agent, Run(1))
+    assert (await bench.ended(agent)).start_error == f"working directory {place} does not exist"
+    place.mkdir()
+    bench.want(agent, Run(2))
+    assert (await bench.ended(agent, 2)).last_lines == (str(place),)
+
+
+async def test_the_program_gets_its_own_environment_and_nothing_of_the_agents(bench: Bench) -> None:
+    source = "import os, json; print(json.dumps(dict(os.environ)))"
+    changes = '{"KEPT": "base", "CHANGED": "base", "HOME": null}'
+    agent = await bench.start(python(source), **{config.ENVIRONMENT: changes})
+    bench.want(agent, Run(1, {"CHANGED": "order", "TF_CONFIG": '{"ü": 1}'}))
+    await bench.ended(agent)
+    line = bench.log(agent)
+    assert '"KEPT": "base"' in line
+    assert '"CHANGED": "order"' in line
+    assert '"TFO_REPORT_SECONDS": "0.05"' in line
+    for absent in (config.PREFIX, "GRPC_ENABLE_FORK_SUPPORT", '"HOME"', "a-token"):
+        assert absent not in line
