@@ -109,9 +109,14 @@ def _check_list(argument: Argument, value: object) -> tuple[int, ...]:
         hint = f"; write [{value}]" if isinstance(value, int) else ""
         raise WrongValue(f"expected a list of whole numbers, got {_describe(value)}{hint}")
     if argument.max_items is not None and not argument.min_items <= len(value) <= argument.max_items:
-        least = f"{argument.min_items} to " if argument.min_items != argument.max_items else ""
-        raise WrongValue(f"must have {least}{argument.max_items} entries, has {len(value)}")
+        raise WrongValue(f"must have {_say_size(argument)} entries, has {len(value)}")
     return tuple(_check_integer(argument, item) for item in value)
+
+
+def _say_size(argument: Argument) -> str:
+    if argument.min_items == argument.max_items:
+        return str(argument.max_items)
+    return f"{argument.min_items} to {argument.max_items}" if argument.min_items else f"at most {argument.max_items}"
 
 
 def _check_text(argument: Argument, value: object) -> str:

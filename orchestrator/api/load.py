@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from orchestrator.api import overrides
 from orchestrator.api.defaults import default
-from orchestrator.api.errors import FieldError, Locator, Path, Position, is_near, quote
+from orchestrator.api.errors import MAX_ERRORS, FieldError, Locator, Path, Position, is_near, quote
 from orchestrator.api.parse import Document, parse_documents
 from orchestrator.api.types import TensorFlowJob
 from orchestrator.api.validation import validate
@@ -35,6 +35,7 @@ class Completed(msgspec.Struct, frozen=True):
 
     job: TensorFlowJob
     errors: tuple[FieldError, ...]
+    dropped: int = 0
 
 
 def load_jobs(path: str, assignments: Sequence[str] = ()) -> LoadResult:
@@ -51,9 +52,9 @@ def load_text(source: str | bytes, filename: str, assignments: Sequence[str] = (
     dropped = 0
     seen: dict[tuple[str | None, str], Position] = {}
     for document in parse_documents(source, filename):
-        dropped += document.dropped
         completed = complete_document(document, assignments)
         if isinstance(completed, Completed):
+            dropped += completed.dropped
             errors += (*completed.errors, *_check_unique(completed.job, document.locate, seen))
             jobs += () if completed.errors else (completed.job,)
         else:
@@ -67,6 +68,9 @@ def complete_document(
     """The document's job, changed, defaulted and judged; only errors where there is no job in it."""
     if document.job is None:
         return document.errors
+    if document.dropped:
+        # Not all that could not be read is known, so no rule can tell on what it rests.
+        return Completed(document.job, document.errors, document.dropped)
     changed = overrides.apply(document.job, assignments)
     locate = overrides.overlay(document.locate, changed)
     return complete(changed.job, locate, (*document.errors, *changed.errors))
@@ -80,7 +84,8 @@ def complete(
     errors = [error for error in validate(job) if not _rests_on(error, unreadable)]
     if locate is not None:
         errors = [replace(error, position=locate(error.path)) for error in errors]
-    return Completed(job, tuple(sorted((*unreadable, *errors), key=_place)))
+    found = sorted((*unreadable, *errors), key=_place)
+    return Completed(job, tuple(found[:MAX_ERRORS]), max(0, len(found) - MAX_ERRORS))
 
 
 def _rests_on(error: FieldError, unreadable: Sequence[FieldError]) -> bool:

@@ -76,8 +76,7 @@ def _decode(source: str | bytes) -> str:
     try:
         return source.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        # The offset may count the byte order mark, which is then in the readable part.
-        readable = source[: error.start].decode("utf-8", "replace")
+        readable = error.object[: error.start].decode()
         place = locate_offset(readable, len(readable))
         raise Refused(f"not UTF-8: byte 0x{error.object[error.start]:02x}", *place) from None
 

@@ -95,6 +95,8 @@ def check_commands(job: TensorFlowJob) -> Iterator[FieldError]:
     needs_command = job.spec.recovery.agent is AgentMode.ENABLED
     for placed in _find_templates(job.spec):
         path = templates.locate_container(placed.template, placed.path)
+        if path is None:
+            continue  # that the container cannot be told is an error of its own
         if job.spec.workload is not None:
             yield from _check_no_command(placed, path, job.spec.workload.name)
         elif needs_command and placed.roles and not templates.has_command(placed.template):

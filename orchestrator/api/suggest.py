@@ -33,7 +33,8 @@ def find_nearest(name: str, known: Iterable[str]) -> str | None:
     # Imported here: a correct file needs none of it, and `tfo validate` is to answer at once.
     from difflib import get_close_matches
 
-    matches = get_close_matches(key, folded, n=1, cutoff=_CUTOFF)
+    longer = [candidate for candidate in folded if len(key) > 1 and candidate.startswith(key)]
+    matches = get_close_matches(key, folded, n=1, cutoff=_CUTOFF) or (longer if len(longer) == 1 else [])
     return folded[matches[0]] if matches else None
 
 

@@ -38,10 +38,10 @@ def find_container(template: JsonObject) -> JsonObject | None:
     return None if index is None else cast("JsonObject", template["spec"]["containers"][index])
 
 
-def locate_container(template: JsonObject, path: Path) -> Path:
-    """Its path, or the nearest there is."""
+def locate_container(template: JsonObject, path: Path) -> Path | None:
+    """Where it stands."""
     index = _find_index(template)
-    return path if index is None else (*path, "spec", "containers", index)
+    return None if index is None else (*path, "spec", "containers", index)
 
 
 def _find_index(template: JsonObject) -> int | None:
@@ -128,12 +128,14 @@ def _is_port(value: object) -> bool:
 
 def find_tf_config(template: JsonObject, path: Path) -> Path | None:
     """Where the template sets TF_CONFIG itself."""
-    container = find_container(template) or {}
-    env = container.get("env")
-    for index, item in enumerate(env if isinstance(env, list) else ()):
-        if isinstance(item, dict) and item.get("name") == TF_CONFIG:
-            return (*locate_container(template, path), "env", index)
-    return None
+    where = locate_container(template, path)
+    env = (find_container(template) or {}).get("env")
+    if where is None or not isinstance(env, list):
+        return None
+    named = (
+        index for index, item in enumerate(env) if isinstance(item, dict) and item.get("name") == TF_CONFIG
+    )
+    return next(((*where, "env", index) for index in named), None)
 
 
 def read_gpu_limit(template: JsonObject) -> object:
