@@ -291,7 +291,7 @@ _CNN = Workload(
         _layers((120, 84), "Units of each dense layer behind the convolutions."),
         _activation("relu"),
         _dropout(),
-        *_training(epochs=30, learning_rate=0.001),
+        *_training(epochs=60, learning_rate=0.001),
     ),
 )
 _RNN = Workload(
@@ -314,7 +314,7 @@ _RNN = Workload(
             maximum=_MAX_UNITS,
         ),
         _dropout(),
-        *_training(epochs=30, learning_rate=0.003),
+        *_training(epochs=60, learning_rate=0.003),
     ),
 )
 
