@@ -8,6 +8,7 @@ import math
 from collections.abc import Collection
 from datetime import datetime
 
+from orchestrator.api.types import Role
 from orchestrator.metrics.counts import Counts, counts_of, largest, total
 from orchestrator.metrics.window import Window
 from orchestrator.protocol.messages import Report
@@ -22,7 +23,6 @@ class ProgramRun:
         self.attempt = attempt
         self.agent = agent
         self.first_seen = now
-        self.last_seen = now
         self.counts = Counts()
         self.metrics: dict[str, tuple[int, float]] = {}
         self.window = Window()
@@ -34,7 +34,6 @@ class ProgramRun:
 
     def fold(self, report: Report, names: Collection[str], now: datetime) -> None:
         self.first_seen = min(self.first_seen, now)
-        self.last_seen = max(self.last_seen, now)
         self.counts = largest(self.counts, counts_of(report))
         for name in names:
             self._fold_metric(name, report)
@@ -52,15 +51,24 @@ class ProgramRun:
 
 
 class ReplicaFold:
-    """All runs of one replica."""
+    """All runs of one replica; made for the first report of its first run."""
 
-    def __init__(self) -> None:
-        self._runs: dict[tuple[int, str], ProgramRun] = {}
+    def __init__(self, role: Role, index: int, report: Report, agent: str, now: datetime) -> None:
+        self.role = role
+        self.index = index
+        self.current = ProgramRun(report.attempt, agent, now)
+        self.last_seen = now
+        self._runs = {(report.attempt, agent): self.current}
         self._past = Counts()
         self._oldest_attempt = 0
 
+    @property
+    def name(self) -> str:
+        return f"{self.role.value}-{self.index}"
+
     def fold(self, report: Report, agent: str, names: Collection[str], now: datetime) -> bool:
         """False if the report is of a run so old that it was closed."""
+        self.last_seen = max(self.last_seen, now)
         if report.attempt < self._oldest_attempt:
             return False
         run = self._runs.get((report.attempt, agent))
@@ -69,6 +77,7 @@ class ReplicaFold:
         run.fold(report, names, now)
         if len(self._runs) > KEPT_RUNS:
             self._close_oldest()
+        self.current = max(self._runs.values(), key=lambda each: each.order)
         return True
 
     def _close_oldest(self) -> None:
@@ -76,15 +85,6 @@ class ReplicaFold:
         del self._runs[oldest.attempt, oldest.agent]
         self._past = total(self._past, oldest.counts)
         self._oldest_attempt = min(run.attempt for run in self._runs.values())
-
-    @property
-    def current(self) -> ProgramRun:
-        """The newest run."""
-        return max(self._runs.values(), key=lambda run: run.order)
-
-    @property
-    def last_seen(self) -> datetime:
-        return max(run.last_seen for run in self._runs.values())
 
     @property
     def counts(self) -> Counts:

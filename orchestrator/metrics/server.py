@@ -8,6 +8,7 @@ import errno
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -15,6 +16,7 @@ import msgspec
 
 MAX_CLIENTS = 8
 CLIENT_SECONDS = 10.0
+ACCEPT_AGAIN_SECONDS = 0.2
 PORTS_TRIED = 200
 _PLAIN = "text/plain; charset=utf-8"
 
@@ -63,7 +65,8 @@ class MetricsServer:
     def __init__(self, bound: socket.socket, render: Render) -> None:
         self.host, self.port = bound.getsockname()[:2]
         self._server = _Server(bound, render)
-        self._thread = threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True)
+        self._is_closing = threading.Event()
+        self._thread = threading.Thread(target=self._accept, name="metrics", daemon=True)
         self._thread.start()
 
     @property
@@ -76,9 +79,21 @@ class MetricsServer:
         self._server.is_ready = is_ready
 
     def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        """Wakes the accepting thread; clients that are being answered still get their answer."""
+        self._is_closing.set()
+        with suppress(OSError):
+            self._server.socket.shutdown(socket.SHUT_RDWR)
         self._thread.join(CLIENT_SECONDS)
+        self._server.server_close()
+
+    def _accept(self) -> None:
+        while not self._is_closing.is_set():
+            try:
+                request, address = self._server.socket.accept()
+            except OSError:
+                self._is_closing.wait(ACCEPT_AGAIN_SECONDS)  # no descriptor left, say; or closed
+            else:
+                self._server.process_request(request, address)
 
 
 class _Server(HTTPServer):

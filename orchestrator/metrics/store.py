@@ -46,9 +46,11 @@ class _Job:
         self.notes: dict[str, None] = {}
         self.touched = now
 
+    def context(self, now: datetime | None) -> Context:
+        return self.life.context(now or self.training.last_seen) if self.life else Context()
+
     def training_sample(self, now: datetime | None) -> TrainingSample:
-        context = self.life.context(now or self.training.last_seen) if self.life else Context()
-        return self.training.sample(context, now)
+        return self.training.sample(self.context(now), now)
 
     def sample(self, now: datetime) -> JobSample:
         life = self.life.sample if self.life else None
@@ -103,7 +105,9 @@ class Store:
 
     def progress(self, uid: str, now: datetime | None = None) -> Progress:
         """`now` lets the rates of a job that has gone silent sink; without it they are as of its last report."""
-        return self._training(uid, now).progress
+        with self._lock:
+            known = self._jobs.get(uid)
+            return known.training.progress(known.context(now), now) if known else Progress()
 
     def last_steps(self, uid: str) -> dict[str, int]:
         """Per replica name (role-index) the last step of its newest run; absent before its first step."""

@@ -6,6 +6,7 @@ Workers of ParameterServer restart alone, under run numbers of their own, and so
 evaluator trains nothing: only its `val_` metrics speak for the job, where no member has reported them.
 """
 
+from bisect import insort
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from statistics import median
@@ -45,16 +46,24 @@ class TrainingFold:
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self.strategy = Strategy.MULTI_WORKER_MIRRORED
+        self.last_seen: datetime | None = None
         self._names = names
-        self._replicas: dict[tuple[Role, int], ReplicaFold] = {}
+        self._seen_names: set[str] = set()
+        self._seats: dict[tuple[Role, int], ReplicaFold] = {}
+        self._replicas: list[ReplicaFold] = []
         self._peaks: dict[int, Peak] = {}
         self._past = Peak()
         self._oldest_attempt = 0
 
-    def fold(self, replica: tuple[Role, int], report: Report, agent: str, now: datetime) -> None:
-        known = self._replicas.setdefault(replica, ReplicaFold())
+    def fold(self, seat: tuple[Role, int], report: Report, agent: str, now: datetime) -> None:
+        known = self._seats.get(seat)
+        if known is None:
+            known = self._seats[seat] = ReplicaFold(*seat, report, agent, now)
+            insort(self._replicas, known, key=_rank)
         accepted = known.fold(report, agent, self._names, now)
-        if accepted and self._has_say(replica[0]):
+        self._seen_names.update(name for name in report.metrics if name in self._names)
+        self.last_seen = max(self.last_seen or now, now)
+        if accepted and self._has_say(known.role):
             self._raise_peak(report.attempt, known.counts_in(report.attempt))
 
     def _raise_peak(self, attempt: int, counts: Counts) -> None:
@@ -80,24 +89,25 @@ class TrainingFold:
     def is_independent(self) -> bool:
         return self.strategy is Strategy.INDEPENDENT
 
-    @property
-    def last_seen(self) -> datetime | None:
-        return max((replica.last_seen for replica in self._replicas.values()), default=None)
-
     def last_steps(self) -> dict[str, int]:
         """Per replica name the last step of its newest run; absent before its first step."""
-        latest = {f"{role.value}-{index}": fold.current.latest for (role, index), fold in self._sorted()}
+        latest = {fold.name: fold.current.latest for fold in self._replicas}
         return {name: each.step for name, each in latest.items() if each and each.step is not None}
+
+    def progress(self, context: Context, now: datetime | None) -> Progress:
+        """Asked for at every turn of a job, so without what only a scrape or a view needs."""
+        members = self._members(context)
+        return self._progress(members, _rates(members, now), self._metrics(), context)
 
     def sample(self, context: Context, now: datetime | None) -> TrainingSample:
         members = self._members(context)
-        rates = [rates for run in members if (rates := run.window.rates(now))]
+        rates = _rates(members, now)
         metrics = self._metrics()
         counts = self._counts()
         job = self._job_peak()
         progress = self._progress(members, rates, metrics, context)
         return TrainingSample(
-            progress=msgspec.structs.replace(progress, non_finite=job.non_finite),
+            progress=progress,
             metrics=tuple(metrics.items()),
             counts=counts,
             steps=job.steps,
@@ -111,17 +121,14 @@ class TrainingFold:
         )
 
     def replicas(self, now: datetime | None) -> tuple[ReplicaSample, ...]:
-        return tuple(_replica_sample(role, index, fold, now) for (role, index), fold in self._sorted())
-
-    def _sorted(self) -> list[tuple[tuple[Role, int], ReplicaFold]]:
-        return sorted(self._replicas.items(), key=lambda item: (_RANKS[item[0][0]], item[0][1]))
+        return tuple(_replica_sample(fold, now) for fold in self._replicas)
 
     def _training(self) -> list[ReplicaFold]:
-        return [fold for (role, _), fold in self._sorted() if role is not Role.EVALUATOR]
+        return [fold for fold in self._replicas if fold.role is not Role.EVALUATOR]
 
     def _members(self, context: Context) -> list[ProgramRun]:
         """The newest runs of those who train together now; a replica left behind in an older attempt is none."""
-        runs = [fold.current for (role, _), fold in self._sorted() if self._has_say(role)]
+        runs = [fold.current for fold in self._replicas if self._has_say(fold.role)]
         if self.is_independent:
             return runs
         newest = max((run.attempt for run in runs), default=0)
@@ -133,26 +140,30 @@ class TrainingFold:
         self, members: list[ProgramRun], rates: list[Rates], metrics: dict[str, float], context: Context
     ) -> Progress:
         latest = [run.latest for run in members if run.latest]
-        everyone = [fold.current.latest for fold in self._training()]
-        examples = sum(each.examples_per_second for each in rates)
+        counts_examples = bool(rates) and any(run.counts.examples for run in members)
         return Progress(
             step=_least((report.step for report in latest), _restored(context)),
-            total_steps=max((report.total_steps or 0 for report in everyone if report), default=0) or None,
+            total_steps=_total_steps(latest) or self._last_total_steps(),
             epoch=_least((report.epoch for report in latest), None),
             loss=_short(metrics.get("loss")),
             accuracy=_short(metrics.get("accuracy")),
-            examples_per_second=examples if rates and self._counts().examples else None,
-            update_time=max((fold.last_seen for fold in self._training()), default=None),
+            examples_per_second=sum(each.examples_per_second for each in rates) if counts_examples else None,
+            non_finite=self._job_peak().non_finite,
+            update_time=self.last_seen,
         )
 
+    def _last_total_steps(self) -> int | None:
+        """As an older attempt said, until the members of the new one have said it."""
+        return _total_steps([fold.current.latest for fold in self._training() if fold.current.latest])
+
     def _metrics(self) -> dict[str, float]:
-        found = {name: self._metric(name) for name in self._names}
+        found = {name: self._metric(name) for name in self._names if name in self._seen_names}
         return {name: value for name, value in found.items() if value is not None}
 
     def _metric(self, name: str) -> float | None:
         speakers = self._training()
         if name.startswith("val_"):
-            speakers += [fold for (role, _), fold in self._sorted() if role is Role.EVALUATOR]
+            speakers += [fold for fold in self._replicas if fold.role is Role.EVALUATOR]
         return next((value for fold in speakers if (value := fold.metric(name)) is not None), None)
 
     def _counts(self) -> Counts:
@@ -168,6 +179,10 @@ class TrainingFold:
         return _sum_of((self._past, *self._peaks.values()))
 
 
+def _rates(runs: list[ProgramRun], now: datetime | None) -> list[Rates]:
+    return [rates for run in runs if (rates := run.window.rates(now))]
+
+
 def _sum_of(peaks: tuple[Peak, ...]) -> Peak:
     return Peak(
         sum(peak.steps for peak in peaks),
@@ -179,6 +194,14 @@ def _sum_of(peaks: tuple[Peak, ...]) -> Peak:
 def _restored(context: Context) -> int | None:
     """Where training stands before the first step of an attempt is reported."""
     return context.attempt.restore_step if context.attempt else None
+
+
+def _rank(fold: ReplicaFold) -> tuple[int, int]:
+    return _RANKS[fold.role], fold.index
+
+
+def _total_steps(reports: list[Report]) -> int | None:
+    return max((report.total_steps or 0 for report in reports), default=0) or None
 
 
 def _least(values: Iterable[int | None], default: int | None) -> int | None:
@@ -225,12 +248,12 @@ def _goodput_ratio(job: Peak, context: Context, trainers: int) -> float | None:
     return min(job.step_seconds * kept / max(trainers, 1) / context.running.total_seconds(), 1.0)
 
 
-def _replica_sample(role: Role, index: int, fold: ReplicaFold, now: datetime | None) -> ReplicaSample:
+def _replica_sample(fold: ReplicaFold, now: datetime | None) -> ReplicaSample:
     run = fold.current
     rates = run.window.rates(now)
     return ReplicaSample(
-        role=role,
-        index=index,
+        role=fold.role,
+        index=fold.index,
         attempt=run.attempt,
         heartbeat=fold.last_seen,
         step=run.latest.step if run.latest else None,
