@@ -5,7 +5,6 @@ Made by `cli.run` around a session. A disk that is full never ends a run: what w
 
 import asyncio
 from datetime import datetime
-from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
@@ -93,21 +92,24 @@ class Recording:
 class Tee:
     """Implements Renderer: shows the run, and writes the same events to the run folder."""
 
-    def __init__(self, shown: Renderer, recording: Recording, events: Path) -> None:
+    def __init__(self, shown: Renderer, recording: Recording, folder: RunFolder) -> None:
         self._shown = shown
         self._recording = recording
-        self._path = events
+        self._folder = folder
         self._file: IO[str] | None = None
         self._written: JsonRenderer | None = None
 
     def __enter__(self) -> Self:
-        self._file = self._path.open("a", encoding="utf-8")
-        self._written = JsonRenderer(self._file)
+        self._file = self._folder.events.open("a", encoding="utf-8")
+        self._written = JsonRenderer(self._file, self._folder.job, self._folder.number)
+        self._written.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._written is not None:
+            self._written.__exit__(kind, error, trace)
         if self._file is not None:
             self._file.close()
 

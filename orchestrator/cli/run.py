@@ -62,8 +62,8 @@ async def _run(run: RunPlan, options: RunOptions, notes: tuple[str, ...]) -> int
     store = Store()
     async with LocalSession(run, store) as session, recording.Recording(session, options) as record:
         with (
-            renderer_for(options.output, sys.stdout) as shown,
-            recording.Tee(shown, record, run.folder.events) as renderer,
+            renderer_for(options.output, sys.stdout, run.folder.job, run.folder.number) as shown,
+            recording.Tee(shown, record, run.folder) as renderer,
         ):
             session.renderer = renderer
             renderer.refresh(session.view(utc_now()))

@@ -78,7 +78,7 @@ def test_a_killed_runner_leaves_nothing(launch: Launcher) -> None:
 
 def test_a_stopped_member_is_named_as_hanging(launch: Launcher) -> None:
     job = launch.job(2, {"recovery": {"hangTimeoutSeconds": 2}})
-    run = launch(str(job), STEPS="60")
+    run = launch(str(job), STEPS="250")
     run.saved(10)
     os.kill(run.program("worker-1"), signal.SIGSTOP)
     ended = run.end()
