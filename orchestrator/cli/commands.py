@@ -151,8 +151,7 @@ RUN = Command(
             names=("--resume",),
             metavar="JOB/NUMBER",
             optional=True,
-            help="Start from the last checkpoint of the latest run of this job, or of the run that is named. A "
-            "named run may stand in place of FILE.",
+            help="Start from the last checkpoint of the latest run of this job, or of the run that is named.",
         ),
         _RUNS_DIR,
         Flag(
