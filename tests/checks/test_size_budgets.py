@@ -69,5 +69,5 @@ def test_no_module_is_a_drawer_for_everything() -> None:
 
 def test_test_files_have_unique_names() -> None:
     """So that a failing test's file name says which one it is."""
-    names = [PurePath(name).name for name in list_python("tests") if PurePath(name).name != "conftest.py"]
-    assert sorted({name for name in names if names.count(name) > 1 and name != "__init__.py"}) == []
+    names = [PurePath(name).name for name in list_python("tests") if PurePath(name).name.startswith("test_")]
+    assert sorted({name for name in names if names.count(name) > 1}) == []
