@@ -214,7 +214,7 @@ class Reporter:
             steps=counted.steps,
             examples=int(counted.examples),
             non_finite=sum(value is None for value in metrics.values()),
-            step_seconds=tuple(counted.step_seconds) if counted.step_seconds_sum else (),
+            step_seconds=tuple(counted.step_seconds) if any(counted.step_seconds) else (),
             step_seconds_sum=counted.step_seconds_sum,
             callback_seconds=counted.callback_seconds,
             busy=standing.busy,

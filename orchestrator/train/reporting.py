@@ -7,29 +7,34 @@ Python 3.9, standard library only.
 from __future__ import annotations
 
 import time
-from typing import Optional, Tuple
+from typing import List, Optional, Tuple
 
+from orchestrator.train.membership import context
 from orchestrator.train.reporter import Reporter, current
 
 
 class Pace:
-    """The last step that was reported and when, to tell how long a step takes."""
+    """The last step that was reported and when, to tell how long a step takes.
 
-    def __init__(self) -> None:
-        self._step: Optional[int] = None
-        self._at = 0.0
+    restored: the step that this attempt goes on from, None if it starts fresh or nobody knows.
+    """
+
+    def __init__(self, restored: Optional[int] = None) -> None:
+        self._step = restored
+        self._at: Optional[float] = None
 
     def advance(self, step: int, now: float, is_working: bool) -> Tuple[int, Optional[float]]:
         """Steps since the last report, and seconds for each if nothing else was done in between."""
-        last, since = self._step, now - self._at
+        last, last_at = self._step, self._at
         self._step, self._at = step, now
         if last is None or step < last:
             return 1, None
         steps = step - last
-        return steps, since / steps if steps and is_working else None
+        return steps, (now - last_at) / steps if steps and is_working and last_at is not None else None
 
 
-_pace = Pace()
+_paces: List[Pace] = []
+"""The one of this process, once it has reported a step."""
 
 
 def report(
@@ -61,7 +66,9 @@ def report(
 def _advance(reporter: Reporter, step: Optional[int], busy: Optional[str]) -> None:
     is_working = not reporter.busy
     if step is not None:
-        steps, seconds_each = _pace.advance(int(step), time.monotonic(), is_working)
+        if not _paces:
+            _paces.append(Pace(context().restore_step))
+        steps, seconds_each = _paces[0].advance(int(step), time.monotonic(), is_working)
         reporter.count_steps(int(step), steps, seconds_each)
         busy = busy or ""
     if busy is not None:

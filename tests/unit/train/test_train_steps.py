@@ -1,0 +1,113 @@
+"""Counting Keras's steps: over epochs, fits, resumes, several steps per execution, and data that runs out."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from orchestrator.train import steps
+from orchestrator.train.steps import StepCount, optimizer_steps, steps_per_execution
+
+
+class Number:
+    def __init__(self, value: int) -> None:
+        self._value = value
+
+    def numpy(self) -> int:
+        return self._value
+
+
+def model(iterations: int = 0, **more: Any) -> Any:
+    return SimpleNamespace(optimizer=SimpleNamespace(iterations=Number(iterations), **more))
+
+
+@pytest.fixture(autouse=True)
+def fresh_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "_of_process", [0])
+
+
+def run_epoch(count: StepCount, batches: int, size: int = 1, names_end: bool = True) -> list[int]:
+    """As Keras does it: begin and end of each execution of `size` steps; returns what was newly counted when."""
+    count.begin_epoch()
+    counted = []
+    for begin in range(0, batches, size):
+        counted.append(count.begin_batch(begin))
+        count.end_batch(begin + size - 1 if names_end else begin)
+    return [*counted, count.end_epoch(size)]
+
+
+def test_a_step_is_counted_when_the_next_one_begins_or_the_epoch_ends() -> None:
+    count = StepCount()
+    count.begin_training(model())
+    assert run_epoch(count, 3) == [0, 1, 1, 1]
+    assert run_epoch(count, 2) == [0, 1, 1]
+    assert count.completed == 5
+
+
+@pytest.mark.parametrize("names_end", [True, False])
+def test_several_steps_per_execution_are_all_counted(names_end: bool) -> None:
+    """Newer Keras names an execution's last step at its end, Keras 3.3 its first."""
+    count = StepCount()
+    count.begin_training(model())
+    assert run_epoch(count, 8, size=4, names_end=names_end) == [0, 4, 4]
+    assert count.completed == 8
+
+
+def test_data_that_runs_out_begins_a_batch_that_never_happens() -> None:
+    count = StepCount()
+    count.begin_training(model())
+    count.begin_epoch()
+    for batch in range(3):
+        count.begin_batch(batch)
+        count.end_batch(batch)
+    count.begin_batch(3)
+    assert count.end_epoch() == 0
+    assert count.completed == 3
+
+
+def test_ends_that_come_out_of_order_change_nothing() -> None:
+    count = StepCount()
+    count.begin_training(model())
+    count.begin_epoch()
+    for batch in range(3):
+        count.begin_batch(batch)
+    for batch in (2, 0, 1):
+        count.end_batch(batch)
+    count.end_epoch()
+    assert count.completed == 3
+
+
+def test_counting_goes_on_from_what_the_optimizer_has_seen() -> None:
+    count = StepCount()
+    count.begin_training(model(iterations=100))
+    assert (count.start, count.completed) == (100, 100)
+    run_epoch(count, 2)
+    assert count.completed == 102
+
+
+def test_an_initial_step_that_is_given_holds() -> None:
+    count = StepCount(initial_step=40)
+    count.begin_training(model(iterations=100))
+    assert count.completed == 40
+
+
+def test_a_second_fit_goes_on_even_with_a_new_optimizer() -> None:
+    first = StepCount()
+    first.begin_training(model())
+    run_epoch(first, 7)
+    first.end_training()
+    second = StepCount()
+    second.begin_training(model(iterations=0))
+    assert second.completed == 7
+
+
+def test_accumulated_gradients_count_as_the_batches_they_are() -> None:
+    assert optimizer_steps(model(iterations=5, gradient_accumulation_steps=4)) == 20
+    assert optimizer_steps(model(iterations=5, gradient_accumulation_steps=None)) == 5
+    assert optimizer_steps(SimpleNamespace(optimizer=None)) == 0
+
+
+def test_steps_per_execution_is_found_in_either_keras() -> None:
+    assert steps_per_execution(SimpleNamespace(steps_per_execution=4)) == 4
+    assert steps_per_execution(SimpleNamespace(_steps_per_execution=Number(8))) == 8
+    assert steps_per_execution(SimpleNamespace()) == 1
