@@ -18,19 +18,19 @@ def name_of(program: Sequence[str]) -> str:
     """`python train.py --lr 0.1` is called train, `python -m team.train_big` train-big."""
     first = PurePath(program[0]).name
     stem = _script_of(program[1:]) if _INTERPRETER.fullmatch(first) else PurePath(first).stem
-    return suggest_name(stem) or suggest_name(first) or _FALLBACK
+    return suggest_name(stem) or _FALLBACK
 
 
 def _script_of(words: Sequence[str]) -> str:
-    """What the interpreter runs; empty for `-c` and for nothing."""
+    """What the interpreter runs; the interpreter itself for `-c` and for nothing."""
     rest = iter(words)
     for word in rest:
         if word == "-m":
             return next(rest, "").rpartition(".")[2]
         if word == "-c":
-            return ""
+            break
         if word in _OPTIONS_WITH_VALUE:
             next(rest, "")
         elif not word.startswith("-"):
             return PurePath(word).stem
-    return ""
+    return "python"

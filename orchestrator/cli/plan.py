@@ -1,6 +1,6 @@
 """`tfo plan`: what would run, from the same planner that runs it. Starts nothing and writes nothing.
 
-The plan is gathered into one value (`plan_view`) and printed as text or JSON; `--output job` prints the job itself.
+`plan_view` gathers it, `plan_text` words it; `--output job` prints the job itself.
 """
 
 import msgspec
@@ -10,7 +10,6 @@ from orchestrator.cli import exit_codes, plan_text, plan_view
 from orchestrator.cli.arguments import Place, PlanOptions
 from orchestrator.cli.errors import WrongJob
 from orchestrator.cli.jobs import BuiltJob, job_from_options
-from orchestrator.core import membership
 
 _MANY = 20
 _MOST = 3
@@ -24,14 +23,25 @@ def plan_command(options: PlanOptions) -> int:
     if options.output == "job":
         print(dump_yaml(built.written), end="")
         return exit_codes.OK
-    print(_shown(built, options))
+    is_local = options.on is Place.LOCAL
+    if options.output == "json":
+        _print_json(built, is_local=is_local)
+    else:
+        _print_text(built, is_local=is_local)
     return exit_codes.OK
 
 
-def _shown(built: BuiltJob, options: PlanOptions) -> str:
-    is_local = options.on is Place.LOCAL
-    if options.output == "json":
-        whole = plan_view.view(built.job, built.folder, is_local=is_local)
-        return msgspec.json.format(msgspec.json.encode(whole), indent=2).decode()
-    most = _MOST if len(membership.seats(built.job.spec)) > _MANY else None
-    return "\n".join(plan_text.render(plan_view.view(built.job, built.folder, is_local=is_local, most=most)))
+def _print_text(built: BuiltJob, *, is_local: bool) -> None:
+    view = plan_view.view(built.job, is_local=is_local)
+    most = _MOST if view.count > _MANY else None
+    shown = list(plan_view.replicas(built.job, built.folder, is_local=is_local, most=most))
+    print("\n".join(plan_text.render(view, shown)))
+
+
+def _print_json(built: BuiltJob, *, is_local: bool) -> None:
+    """The replicas one after the other, so that a big job costs time and not memory."""
+    head = msgspec.json.encode(plan_view.view(built.job, is_local=is_local)).decode()
+    print(f'{head[:-1]},"replicas":[')
+    for place, one in enumerate(plan_view.replicas(built.job, built.folder, is_local=is_local)):
+        print(("," if place else "") + msgspec.json.encode(one).decode())
+    print("]}")

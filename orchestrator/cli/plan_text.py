@@ -1,7 +1,11 @@
-"""A `PlanView` as lines for people: what all replicas share once, then each replica. Pure."""
+"""A plan as lines for people: what all replicas share once, then each replica. Pure.
+
+Called by `plan` with as many replicas as are to be shown.
+"""
 
 import json
 import shlex
+from collections.abc import Sequence
 
 from orchestrator.cli.plan_view import PlanView, ReplicaView
 from orchestrator.core import names
@@ -11,14 +15,13 @@ _LONGEST = 600
 _OWN = (env.ROLE, env.INDEX, env.RANK)
 
 
-def render(view: PlanView) -> list[str]:
-    shared = _shared(view)
+def render(view: PlanView, replicas: Sequence[ReplicaView]) -> list[str]:
+    shared = _shared(replicas)
     lines = [*_head(view), *_block("environment of every replica", shared)]
-    for one in view.replicas:
+    for one in replicas:
         lines += ["", *_replica(one, shared)]
-    if len(view.replicas) < view.count:
-        left = view.count - len(view.replicas)
-        lines += ["", f"{left:,} more replicas alike; --output json shows all"]
+    if len(replicas) < view.count:
+        lines += ["", f"{view.count - len(replicas):,} more replicas alike; --output json shows all"]
     if view.without_effect:
         lines += ["", "without effect on this machine: " + ", ".join(view.without_effect)]
     return lines
@@ -34,13 +37,14 @@ def _head(view: PlanView) -> list[str]:
     return [*lines, ""]
 
 
-def _shared(view: PlanView) -> dict[str, str]:
+def _shared(replicas: Sequence[ReplicaView]) -> dict[str, str]:
     """Variables that are the same everywhere, and not by chance."""
-    first = view.replicas[0].env
+    if len(replicas) < 2:
+        return {}
     return {
         name: value
-        for name, value in first.items()
-        if name not in _OWN and len(view.replicas) > 1 and all(one.env.get(name) == value for one in view.replicas)
+        for name, value in replicas[0].env.items()
+        if name not in _OWN and all(one.env.get(name) == value for one in replicas)
     }
 
 

@@ -4,7 +4,7 @@ Made of the planner's, the orders' and the backends' own functions, so it cannot
 backend decides at the start (ports, folders, UID) stands there as a word in angle brackets. Pure.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from orchestrator.api.status import JobStatus, Member
 from orchestrator.api.types import JsonObject, TensorFlowJob
 from orchestrator.backends.local import programs
-from orchestrator.core import names, opening, plan, wanted
+from orchestrator.core import membership, names, opening, plan, wanted
 from orchestrator.core.observed import Observed
 from orchestrator.core.plan import ReplicaPlan
 from orchestrator.core.turn import Turn
@@ -44,7 +44,7 @@ class ReplicaView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class PlanView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """`count`: of all replicas, of which `replicas` may be a part. `without_effect`: set, but without effect there."""
+    """What the replicas have in common. `without_effect`: fields that are set, but without effect there."""
 
     job: str
     on: str
@@ -53,32 +53,39 @@ class PlanView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     strategy: str
     attempt: int
     count: int
-    replicas: tuple[ReplicaView, ...]
     without_effect: tuple[str, ...]
 
 
-def view(job: TensorFlowJob, folder: Path, *, is_local: bool, most: int | None = None) -> PlanView:
-    """`job` is defaulted and valid; `folder`: where its programs run locally; `most`: of each role, None for all."""
+def view(job: TensorFlowJob, *, is_local: bool) -> PlanView:
+    """`job` is defaulted and valid."""
+    return PlanView(
+        job=job.metadata.name,
+        on="local" if is_local else "kubernetes",
+        namespace=None if is_local else names.namespace(job),
+        service=None if is_local else names.service(job.metadata.name),
+        strategy=job.spec.strategy.value,
+        attempt=ATTEMPT,
+        count=len(membership.seats(job.spec)),
+        without_effect=plan.ignored_locally(job) if is_local else (),
+    )
+
+
+def replicas(
+    job: TensorFlowJob, folder: Path, *, is_local: bool, most: int | None = None
+) -> Iterator[ReplicaView]:
+    """One at a time: of 3,000 replicas each has a TF_CONFIG that names all.
+
+    `folder`: where programs run locally; `most`: how many of each role, None for all.
+    """
     known = replace(job, metadata=replace(job.metadata, uid=job.metadata.uid or _UID))
     seconds = _LOCAL_REPORT_SECONDS if is_local else _POD_REPORT_SECONDS
     made = plan.plan(known, _folders(known, folder, is_local=is_local), report_seconds=seconds)
     members = _members(known, made.replicas, is_local=is_local)
     place = programs.Place(folder=folder, environ=_INHERITED) if is_local else None
-    return PlanView(
-        job=made.job,
-        on="local" if is_local else "kubernetes",
-        namespace=None if is_local else names.namespace(job),
-        service=None if is_local else made.service,
-        strategy=job.spec.strategy.value,
-        attempt=ATTEMPT,
-        count=len(made.replicas),
-        replicas=tuple(
-            _replica(known, one, members, place)
-            for one in made.replicas
-            if _is_shown(one, made.replicas, most)
-        ),
-        without_effect=plan.ignored_locally(job) if is_local else (),
-    )
+    for one, me in zip(made.replicas, members, strict=True):
+        last = membership.replicas(job.spec, one.role) - 1
+        if most is None or one.index < most - 1 or one.index == last:
+            yield _replica(known, one, (me, members), place)
 
 
 def _folders(job: TensorFlowJob, folder: Path, *, is_local: bool) -> plan.Folders:
@@ -108,17 +115,13 @@ def _members(job: TensorFlowJob, replicas: Sequence[ReplicaPlan], *, is_local: b
     return tuple(found)
 
 
-def _is_shown(one: ReplicaPlan, replicas: Sequence[ReplicaPlan], most: int | None) -> bool:
-    """The first ones of each role and its last."""
-    if most is None or one.index < most - 1:
-        return True
-    return one.index == max(other.index for other in replicas if other.role is one.role)
-
-
 def _replica(
-    job: TensorFlowJob, one: ReplicaPlan, members: tuple[Member, ...], place: programs.Place | None
+    job: TensorFlowJob,
+    one: ReplicaPlan,
+    seat: tuple[Member, tuple[Member, ...]],
+    place: programs.Place | None,
 ) -> ReplicaView:
-    me = next(member for member in members if (member.role, member.index) == (one.role, one.index))
+    me, members = seat
     ordered = wanted.attempt_env(job.spec, members, me) | wanted.start_env(ATTEMPT, None)
     config = ordered.pop(env.TF_CONFIG, None)
     own = programs.environ(one, place, {}) if place else one.env
