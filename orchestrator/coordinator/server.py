@@ -120,7 +120,10 @@ class Coordinator:
             await server.stop(CLOSE_SECONDS)
 
     def register(self, job_uid: str, term: int, token: str, replicas: Iterable[ReplicaId] = ()) -> None:
-        """Make or replace what is known of a job; agents that are no longer expected are cut off and forgotten."""
+        """Make or replace what is known of a job; agents that are no longer expected are cut off and forgotten.
+
+        Another term takes back all wishes. To be called again with whatever replicas were observed last.
+        """
         registration = Registration(term, token, {replica.uid: replica for replica in replicas})
         self._registrations[job_uid] = registration
         job = self._jobs.setdefault(job_uid, _Job(registration))

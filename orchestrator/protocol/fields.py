@@ -185,11 +185,8 @@ def plain(value: object) -> object:
 
 
 def render(value: object, limit: int) -> bytes:
-    """JSON bytes; refuses what is too long, NaN and infinities, and what is not JSON."""
-    try:
-        data = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
-    except (TypeError, ValueError) as error:
-        raise ProtocolError(f"cannot be encoded: {error}") from None
+    """JSON bytes of a value that was checked; refuses what is too long."""
+    data = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
     if len(data) > limit:
         raise ProtocolError(f"message of {len(data)} bytes, at most {limit} are allowed")
     return data

@@ -1,12 +1,14 @@
 """The session between agents and coordinator: it outlives restarts of either side, and strangers change nothing."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from time import monotonic
 
 import grpc
 import pytest
 
-from orchestrator.agent import config
+from orchestrator.agent import config, session
 from orchestrator.api.types import Role
 from orchestrator.coordinator.authentication import ReplicaId
 from orchestrator.coordinator.server import Coordinator
@@ -105,6 +107,39 @@ raise SystemExit(4)
     assert [report.metrics for report in bench.reports] == [{"loss": 0.5}]
     bench.want(agent, Finish(0))
     assert await agent.end() == 0
+
+
+async def test_a_coordinator_that_falls_silent_is_left_for_another_try(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The session alone, in this process, against a server that accepts and never says anything again."""
+    monkeypatch.setattr(session, "SILENCE_SECONDS", 0.2)
+    await bench.coordinator.close()
+    accepted = asyncio.Queue[object]()
+
+    async def fall_silent(_: object, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
+        await accepted.put(await context.read())
+        await context.write(encode(Wanted(JOB, 1)))
+        await asyncio.Event().wait()
+
+    server = grpc.aio.server()
+    service, method = SESSION_METHOD.strip("/").split("/")
+    handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_stream_rpc_method_handler(fall_silent)
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {method: handler}),))
+    server.add_insecure_port(bench.address)
+    await server.start()
+    settings = config.Config(bench.address, JOB, "worker", 0, "agent-0", ("true",))
+    talking = session.Session(settings, HELLO, lambda: None)
+    talking.start()
+    for _ in range(2):
+        assert decode(await accepted.get()) == HELLO  # type: ignore[arg-type]  # bytes, or the test fails
+        await wait_for(lambda: talking.lost_since is None)
+        talking.check_silence(monotonic() + 0.1)
+        assert talking.lost_since is None
+        talking.check_silence(monotonic() + 0.3)
+        await wait_for(lambda: talking.lost_since is not None)
+    await asyncio.to_thread(talking.close, 10.0)
+    await server.stop(0)
 
 
 @pytest.mark.process
