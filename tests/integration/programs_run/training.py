@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from orchestrator.train import Checkpointer, context, report
@@ -25,7 +26,7 @@ def stop(*_: object) -> None:
     stopping = True
 
 
-def write(step: int) -> "object":
+def write(step: int) -> Callable[[Path], None]:
     def into(folder: Path) -> None:
         (folder / "state.json").write_text(json.dumps({"step": step}), encoding="utf-8")
 
