@@ -32,11 +32,13 @@ class Cap:
         self._passed = 0
         self._seen = set()
 
-    def admit(self, key: tuple[str, str], candidates: Iterator[Point]) -> list[Point]:
-        """All or none of them."""
+    def admit(
+        self, key: tuple[str, str], candidates: Iterator[Point], *, is_wanted: bool = True
+    ) -> list[Point]:
+        """All or none of them; those that are not wanted count as dropped too."""
         found = list(candidates)
         series = sum(point.series for point in found)
-        if self._passed + series <= self._max:
+        if is_wanted and self._passed + series <= self._max:
             self._passed += series
             return found
         self._seen.add(key)
@@ -79,10 +81,14 @@ class Collection:
         found = []
         for namespace in sample.namespaces:
             found += self._cap.admit(("namespace", namespace.namespace), points.of_namespace(namespace))
+        shown = set()
         for job in sample.jobs:
-            found += self._cap.admit(("job", job.key.uid), points.of_job(job))
+            if admitted := self._cap.admit(("job", job.key.uid), points.of_job(job)):
+                shown.add(job.key.uid)
+                found += admitted
         for job in sample.jobs:
-            found += self._cap.admit(("replicas", job.key.uid), points.of_replicas(job))
+            is_shown = job.key.uid in shown
+            found += self._cap.admit(("replicas", job.key.uid), points.of_replicas(job), is_wanted=is_shown)
         self._cap.end()
         return found
 

@@ -1,7 +1,7 @@
 """A small HTTP server for /metrics, /healthz and /readyz, in threads of its own; GET and HEAD only.
 
 `exporter.serve` makes it. It never runs in the caller's event loop, answers a bounded number of clients at a time and
-gives each ten seconds. It knows nothing of what it serves.
+hangs up on one that is silent for ten seconds. It knows nothing of what it serves.
 """
 
 import errno
@@ -127,7 +127,7 @@ class _Server(HTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
     timeout = CLIENT_SECONDS
-    protocol_version = "HTTP/1.0"
+    protocol_version = default_request_version = "HTTP/1.0"
     server_version = "tf-orchestrator"
     sys_version = ""
 
@@ -146,7 +146,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> tuple[HTTPStatus, Rendered]:
         path = self.path.partition("?")[0]
         if path == "/metrics":
-            return HTTPStatus.OK, self.server.render(self.headers.get("Accept", ""))
+            return self._metrics()
         if path == "/healthz":
             return HTTPStatus.OK, Rendered(_PLAIN, b"ok\n")
         if path == "/readyz" and self.server.is_ready:
@@ -154,6 +154,14 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/readyz":
             return HTTPStatus.SERVICE_UNAVAILABLE, Rendered(_PLAIN, b"not ready\n")
         return HTTPStatus.NOT_FOUND, Rendered(_PLAIN, b"try /metrics, /healthz or /readyz\n")
+
+    def _metrics(self) -> tuple[HTTPStatus, Rendered]:
+        try:
+            return HTTPStatus.OK, self.server.render(self.headers.get("Accept", ""))
+        except (
+            Exception
+        ) as error:  # an error of ours must neither print into the live view nor look like silence
+            return HTTPStatus.INTERNAL_SERVER_ERROR, Rendered(_PLAIN, f"cannot render: {error!r}\n".encode())
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Unknown methods and malformed requests."""

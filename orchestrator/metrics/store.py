@@ -22,6 +22,7 @@ BUILT_IN_METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 MAX_METRICS = 16
 MAX_METRIC_NAME = 64
 MAX_NOTES = 64
+MAX_NOTE = 512
 RETENTION = timedelta(minutes=5)
 
 
@@ -45,6 +46,11 @@ class _Job:
         self.life: LifeFold | None = None
         self.notes: dict[str, None] = {}
         self.touched = now
+
+    def note(self, replica: str, notes: tuple[str, ...]) -> None:
+        for note in notes:
+            if len(self.notes) < MAX_NOTES:
+                self.notes.setdefault(f"{replica}: {note[:MAX_NOTE]}")
 
     def context(self, now: datetime | None) -> Context:
         return self.life.context(now or self.training.last_seen) if self.life else Context()
@@ -74,8 +80,7 @@ class Store:
         with self._lock:
             known = self._job(job, now)
             known.training.fold((role, index), report, agent, now)
-            for note in report.notes[: MAX_NOTES - len(known.notes)]:
-                known.notes.setdefault(f"{role.value}-{index}: {note[:512]}")
+            known.note(f"{role.value}-{index}", report.notes)
             life = known.life
             if report.step is not None and role is not Role.EVALUATOR and life and life.first_step_at is None:
                 life.first_step_at = now
