@@ -116,7 +116,11 @@ def _check_list(argument: Argument, value: object) -> tuple[int, ...]:
 def _say_size(argument: Argument) -> str:
     if argument.min_items == argument.max_items:
         return str(argument.max_items)
-    return f"{argument.min_items} to {argument.max_items}" if argument.min_items else f"at most {argument.max_items}"
+    return (
+        f"{argument.min_items} to {argument.max_items}"
+        if argument.min_items
+        else f"at most {argument.max_items}"
+    )
 
 
 def _check_text(argument: Argument, value: object) -> str:

@@ -53,6 +53,8 @@ def apply(job: TensorFlowJob, assignments: Sequence[str]) -> Overridden:
             origins.append((path, position.file))
         except _Misplaced as misplaced:
             found.add(misplaced.path, misplaced.message, position)
+        except _Unreadable:
+            pass  # and `found` says why
         errors.extend(replace(error, position=position) for error in found.items)
     return Overridden(job, tuple(errors), tuple(origins))
 
@@ -114,6 +116,10 @@ def _parse_path(text: str) -> Path:
     return tuple(parts)
 
 
+class _Unreadable(Exception):
+    """The value is none of its type; the reader has said why."""
+
+
 class _Assignment:
     """One value on its way into the job."""
 
@@ -132,10 +138,10 @@ class _Assignment:
             raise _Misplaced((*path, key), _say_unknown(struct, str(key), path))
         field = fields[key]
         value = self._set(field.type, getattr(struct, field.name), rest[1:], (*path, key))
-        return struct if value is UNREADABLE else replace(struct, **{field.name: value})
+        return replace(struct, **{field.name: value})
 
     def _set(self, type_: inspect.Type, current: object, rest: Path, path: Path) -> object:
-        """The new value in place of `current`, or UNREADABLE after saying why."""
+        """The new value in place of `current`."""
         if not rest:
             return self._read(type_, path)
         if isinstance(type_, inspect.StructType):
@@ -145,7 +151,7 @@ class _Assignment:
             return self._set_entry(type_.value_type, cast("JsonObject", current or {}), rest, path)
         if isinstance(type_, inspect.VarTupleType):
             items = list(cast("tuple[object, ...]", current))
-            return tuple(cast("list[object]", self._set_item(type_.item_type, items, rest, path)))
+            return tuple(self._set_item(type_.item_type, items, rest, path))
         if isinstance(type_, inspect.AnyType):
             if isinstance(rest[0], int):
                 return self._set_item(type_, current if isinstance(current, list) else [], rest, path)
@@ -155,9 +161,9 @@ class _Assignment:
     def _set_entry(self, type_: inspect.Type, current: JsonObject, rest: Path, path: Path) -> object:
         key = str(rest[0])
         value = self._set(type_, current.get(key), rest[1:], (*path, key))
-        return current if value is UNREADABLE else {**current, key: value}
+        return {**current, key: value}
 
-    def _set_item(self, type_: inspect.Type, items: list[object], rest: Path, path: Path) -> object:
+    def _set_item(self, type_: inspect.Type, items: list[object], rest: Path, path: Path) -> list[object]:
         """Changes an item, or adds one right behind the last."""
         index = rest[0]
         if not isinstance(index, int) or index > len(items):
@@ -166,10 +172,13 @@ class _Assignment:
             )
         current = items[index] if index < len(items) else None
         value = self._set(type_, current, rest[1:], (*path, index))
-        return items if value is UNREADABLE else [*items[:index], value, *items[index + 1 :]]
+        return [*items[:index], value, *items[index + 1 :]]
 
     def _read(self, type_: inspect.Type, path: Path) -> object:
-        return self._reader.read(type_, self._compose(type_, path), path)
+        value = self._reader.read(type_, self._compose(type_, path), path)
+        if value is UNREADABLE:
+            raise _Unreadable
+        return value
 
     def _compose(self, type_: inspect.Type, path: Path) -> Node:
         """A text is taken as it is, without YAML's quotes: the shell has its own."""

@@ -66,7 +66,8 @@ def _field_schema(cls: type[msgspec.Struct], field: shape.Field, definitions: Js
     elif (
         not field.is_required and field.default is not None and not isinstance(field.default, msgspec.Struct)
     ):
-        schema["default"] = msgspec.to_builtins(field.default)
+        default = msgspec.to_builtins(field.default)
+        schema["default"] = list(default) if isinstance(default, tuple) else default
     return schema
 
 

@@ -120,9 +120,7 @@ def _read_events(text: str) -> Iterator[yaml.Event]:
 
 def _explain(error: yaml.MarkedYAMLError, text: str) -> Refused:
     """The library's words, or better ones where it is known what users do wrong."""
-    mark = error.problem_mark or error.context_mark
-    if mark is None:
-        return Refused(f"not valid YAML: {error.problem}")
+    mark = error.problem_mark or error.context_mark or yaml.Mark("", 0, 0, 0, "", 0)
     problem = str(error.problem)
     char = text[mark.index : mark.index + 1]
     if "cannot start any token" in problem:
