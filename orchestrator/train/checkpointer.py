@@ -118,7 +118,8 @@ class Checkpointer:
         if self._is_failing or not self.is_leader:
             return
         self._is_failing = True  # the next one that fails says nothing new
-        note = f"checkpoint of step {step} in {self.directory} failed ({error}); training goes on"
+        reason = " ".join(str(error).split())  # HDF5 likes several lines
+        note = f"checkpoint of step {step} in {self.directory} failed ({reason}); training goes on"
         print(f"tfo: {note}", file=sys.stderr, flush=True)
         current().add_note(note)
 

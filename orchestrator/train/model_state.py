@@ -9,13 +9,22 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
-import sys
 from pathlib import Path
 from typing import Any, Iterator, List
 
 KERAS_FILE = "model.weights.h5"
 SEEDS_FILE = "seeds.json"
 TENSORFLOW_PREFIX = "state"
+DISK_ERRORS = (
+    "DataLossError",
+    "FailedPreconditionError",
+    "NotFoundError",
+    "OutOfRangeError",
+    "PermissionDeniedError",
+    "ResourceExhaustedError",
+    "UnknownError",
+)
+"""What TensorFlow makes of a file's errno; a peer that is gone gives others."""
 
 
 def write_model(model: Any, folder: Path) -> None:
@@ -76,11 +85,6 @@ def _disk_errors() -> Iterator[None]:
             raise
         raise OSError(errno.EIO, str(error)) from error
     except Exception as error:
-        if not _is_full(error):
+        if type(error).__name__ not in DISK_ERRORS or "tensorflow" not in type(error).__module__:
             raise
-        raise OSError(errno.ENOSPC, str(error)) from error
-
-
-def _is_full(error: Exception) -> bool:
-    tf = sys.modules.get("tensorflow")
-    return tf is not None and isinstance(error, tf.errors.ResourceExhaustedError)
+        raise OSError(errno.EIO, str(error)) from error

@@ -91,9 +91,8 @@ class ReportCallback:
         self._reporter.set_busy("")
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        before = self._count.completed
         self._add_steps(self._count.end_epoch(steps_per_execution(self.model)), None)
-        self._epoch_steps = self._epoch_steps or (self._count.completed - before) or None
+        self._epoch_steps = self._epoch_steps or self._count.of_epoch or None
         self._reporter.set_metrics(logs or {})
         self._reporter.send()
 

@@ -24,6 +24,11 @@ class StepCount:
         self._begun = 0
         self._ended = -1
 
+    @property
+    def of_epoch(self) -> int:
+        """Steps of the epoch so far."""
+        return self.completed - self._epoch_start
+
     def begin_training(self, model: Any) -> None:
         if self._initial_step is None:
             self.start = max(optimizer_steps(model), _of_process[0])

@@ -16,6 +16,7 @@ import time
 from types import FrameType
 from typing import Any, Callable, NoReturn, Optional, Tuple
 
+from orchestrator.protocol.environment import TF_CONFIG
 from orchestrator.train.membership import context
 from orchestrator.train.reporter import current
 
@@ -142,7 +143,12 @@ def _all_reduce_of(strategy: Optional[Any]) -> Optional[AllReduce]:
     tf = sys.modules.get("tensorflow")
     if tf is None:
         return None
-    strategy = strategy or tf.distribute.get_strategy()
+    if strategy is None:
+        strategy = tf.distribute.get_strategy()
+        if not tf.distribute.has_strategy() and TF_CONFIG in os.environ and context().world_size > 1:
+            raise ValueError(
+                "this program is one of several: pass its strategy, as in StopAgreement(strategy)"
+            )
     if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return _collective(tf, strategy)
     return None

@@ -2,13 +2,22 @@
 
 import json
 import signal
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from orchestrator.protocol.checkpoints import committed_steps
-from tests.integration.programs_train.members import Cluster, Member, cluster
+from tests.integration.programs_train.members import (
+    PROGRAMS,
+    ROOT,
+    Cluster,
+    Member,
+    base_environment,
+    cluster,
+)
 
 pytestmark = pytest.mark.tensorflow
 
@@ -94,3 +103,23 @@ def test_a_single_process_saves_and_exits_143(tmp_path: Path) -> None:
         run.wait_for_step(5)
         run.members[0].process.send_signal(signal.SIGTERM)
         assert assert_stopped_together(run, tmp_path) >= 5
+
+
+def test_what_needs_no_peers_on_real_keras(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, str(PROGRAMS / "single_checks.py"), str(tmp_path)],
+        env={**base_environment(), "PYTHONPATH": str(ROOT)},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout.splitlines()[-1]) == {
+        "saved_steps": [[8], [6, 8]],  # with four steps per execution the sixth is over when the eighth is
+        "keras": True,
+        "tf_keras": True,
+        "full_disk": {"epochs": 1, "left": [], "legacy_ok": False, "then": True},
+        "own_loop": {"step": 5, "counter": 5},
+    }
+    assert ended.stderr.count("training goes on") == 1

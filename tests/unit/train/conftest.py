@@ -21,15 +21,21 @@ class Listener:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(self.path)
         self._socket.setblocking(False)
+        self._received: list[Datagram] = []
+
+    def receive(self) -> None:
+        """Take what waits; the kernel keeps as few as ten."""
+        while True:
+            try:
+                self._received.append(decode(self._socket.recv(65536)))
+            except BlockingIOError:
+                return
 
     def heard(self) -> list[Datagram]:
         """All datagrams since the last call."""
-        found = []
-        while True:
-            try:
-                found.append(decode(self._socket.recv(65536)))
-            except BlockingIOError:
-                return found
+        self.receive()
+        found, self._received = self._received, []
+        return found
 
     def close(self) -> None:
         self._socket.close()
@@ -44,10 +50,22 @@ def listener() -> Iterator[Listener]:
     shutil.rmtree(folder)
 
 
+class HeardReporter(Reporter):
+    """A reporter whose agent listens all the time."""
+
+    def __init__(self, listener: Listener) -> None:
+        super().__init__(listener.path, interval=0.0, attempt=1)
+        self._listener = listener
+
+    def _put(self, data: bytes) -> None:
+        super()._put(data)
+        self._listener.receive()
+
+
 @pytest.fixture
 def reporter(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reporter]:
     """The process's reporter, connected to the listener; everything is due at once."""
-    made = Reporter(listener.path, interval=0.0, attempt=1)
+    made = HeardReporter(listener)
     monkeypatch.setattr(reporting, "_of_process", [made])
     yield made
     made.close()

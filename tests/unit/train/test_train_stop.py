@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from typing import Any, cast
 
 import pytest
 
@@ -155,3 +156,37 @@ def test_outside_the_main_thread_sigterm_stays_what_it_was() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (ended.stdout, ended.stderr) == ("True\n", "")
+
+
+class Tensorflow:
+    """As much of TensorFlow as is asked before any collective."""
+
+    class distribute:  # noqa: N801  TensorFlow's name
+        class MultiWorkerMirroredStrategy: ...
+
+        @staticmethod
+        def get_strategy() -> object:
+            return object()
+
+        @staticmethod
+        def has_strategy() -> bool:
+            return False
+
+
+@pytest.mark.parametrize(
+    ("world_size", "strategy", "is_refused"), [("3", None, True), ("3", object(), False), ("1", None, False)]
+)
+def test_a_member_of_several_has_to_say_its_strategy(
+    monkeypatch: pytest.MonkeyPatch, world_size: str, strategy: object, is_refused: bool
+) -> None:
+    """Deciding alone would leave its peers waiting for ever."""
+    monkeypatch.setitem(sys.modules, "tensorflow", cast("Any", Tensorflow))
+    monkeypatch.setenv("TF_CONFIG", "{}")
+    monkeypatch.setenv("TFO_WORLD_SIZE", world_size)
+    made = StopAgreement(strategy)
+    if is_refused:
+        with pytest.raises(ValueError, match="pass its strategy"):
+            made.should_stop(1)
+    else:
+        assert not made.should_stop(1)
+    made.close()
