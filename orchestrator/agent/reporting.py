@@ -105,7 +105,7 @@ class Reporting:
 
 def _open(config: Config) -> Optional[ReportSocket]:
     try:
-        return ReportSocket(config.socket_dir, config.name)
+        return ReportSocket(config.report_dir, config.name)
     except OSError as error:
         print(
             f"agent {config.name}: no metrics, the report socket cannot be made: {error}",

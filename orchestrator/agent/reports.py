@@ -18,11 +18,18 @@ MAX_DATAGRAMS_PER_TURN = 128
 
 
 class ReportSocket:
-    """`path` is what the program gets as TFO_REPORT_SOCKET. Raises OSError when it cannot be made."""
+    """`path` is what the program gets as TFO_REPORT_SOCKET. Raises OSError when it cannot be made.
+
+    `directory` is used where its path is short enough; else, and without one, a private one is made and removed.
+    """
 
     def __init__(self, directory: Optional[str], name: str) -> None:
-        self._own_directory = _private_directory() if directory is None else None
-        self.path = os.path.join(directory or self._own_directory or "", f"{name}-{os.getpid()}")
+        file = f"{name}-{os.getpid()}"
+        if directory is None or len(os.fsencode(os.path.join(directory, file))) > MAX_SOCKET_PATH:
+            self._own_directory: Optional[str] = _private_directory()
+        else:
+            self._own_directory = None
+        self.path = os.path.join(self._own_directory or directory or "", file)
         self._socket = socket.socket(
             socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
         )

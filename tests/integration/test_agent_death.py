@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from orchestrator.agent import config
+from orchestrator.protocol import agent_environment as names
 from orchestrator.protocol.messages import Run
 from tests.fixtures.agents import Bench, Started, is_alive, make_bench, python, read_pids, wait_for
 
@@ -56,7 +56,7 @@ async def test_sigterm_stops_the_program_gracefully_and_exits_143(bench: Bench) 
 
 
 async def test_sigterm_of_an_agent_whose_program_does_not_stop_ends_after_the_grace(bench: Bench) -> None:
-    agent, pids = await start(bench, (), **{config.STOP_GRACE_SECONDS: "0.2"})
+    agent, pids = await start(bench, (), **{names.STOP_GRACE_SECONDS: "0.2"})
     agent.process.terminate()
     assert await agent.end() == 143
     assert not any(is_alive(pid) for pid in pids)

@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from orchestrator.agent import config, main
+from orchestrator.agent import main
+from orchestrator.protocol import agent_environment as names
 
 pytestmark = pytest.mark.process
 
@@ -85,17 +86,17 @@ say([*found, linux.look_at(end(program).pid), linux.is_stopped(program.pid)])
     ("variables", "code", "message"),
     [
         ({}, main.EXIT_WRONG_CONFIG, "agent: TFO_AGENT_ROLE is not set"),
-        ({config.PARENT_FD: "999"}, main.EXIT_INTERNAL, "Bad file descriptor"),
+        ({names.PARENT_FD: "999"}, main.EXIT_INTERNAL, "Bad file descriptor"),
     ],
 )
 def test_an_agent_that_cannot_begin_says_why(variables: dict[str, str], code: int, message: str) -> None:
     needed = {
-        config.ADDRESS: "unix:/nowhere",
-        config.JOB_UID: "job",
-        config.ROLE: "chief",
-        config.INDEX: "0",
-        config.UID: "uid",
-        config.COMMAND: '["true"]',
+        names.ADDRESS: "unix:/nowhere",
+        names.JOB_UID: "job",
+        names.ROLE: "chief",
+        names.INDEX: "0",
+        names.UID: "uid",
+        names.COMMAND: '["true"]',
     }
     environ = variables and needed | variables
     done = subprocess.run(

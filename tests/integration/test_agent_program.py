@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.agent import config
 from orchestrator.core.observed import Agent
+from orchestrator.protocol import agent_environment as names
 from orchestrator.protocol.messages import Finish, ProgramState, Run, SaveAndStop, Stop
 from tests.fixtures.agents import Bench, is_alive, make_bench, python, read_pids, wait_for
 
@@ -204,7 +204,7 @@ async def test_what_cannot_be_started_says_why(bench: Bench) -> None:
 
 async def test_a_missing_working_directory_says_so_and_another_attempt_may_find_it(bench: Bench) -> None:
     place = bench.directory / "place"
-    agent = await bench.start(("pwd",), **{config.WORKING_DIR: str(place)})
+    agent = await bench.start(("pwd",), **{names.WORKING_DIR: str(place)})
     bench.want(agent, Run(1))
     assert (await bench.ended(agent)).start_error == f"working directory {place} does not exist"
     place.mkdir()
@@ -215,12 +215,12 @@ async def test_a_missing_working_directory_says_so_and_another_attempt_may_find_
 async def test_the_program_gets_its_own_environment_and_nothing_of_the_agents(bench: Bench) -> None:
     source = "import os, json; print(json.dumps(dict(os.environ)))"
     changes = '{"KEPT": "base", "CHANGED": "base", "HOME": null}'
-    agent = await bench.start(python(source), **{config.ENVIRONMENT: changes})
+    agent = await bench.start(python(source), **{names.ENVIRONMENT: changes})
     bench.want(agent, Run(1, {"CHANGED": "order", "TF_CONFIG": '{"ü": 1}'}))
     await bench.ended(agent)
     line = bench.log(agent)
     assert '"KEPT": "base"' in line
     assert '"CHANGED": "order"' in line
     assert '"TFO_REPORT_SECONDS": "0.05"' in line
-    for absent in (config.PREFIX, "GRPC_ENABLE_FORK_SUPPORT", '"HOME"', "a-token"):
+    for absent in (names.PREFIX, "GRPC_ENABLE_FORK_SUPPORT", '"HOME"', "a-token"):
         assert absent not in line

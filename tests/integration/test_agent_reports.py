@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.agent import config
+from orchestrator.protocol import agent_environment as names
 from orchestrator.protocol import checkpoints, environment
 from orchestrator.protocol.messages import Finish, Run, Stop
 from tests.fixtures.agents import JOB, Bench, Started, make_bench, python, wait_for
@@ -77,16 +77,16 @@ async def test_the_newest_committed_checkpoint_is_found_at_the_start_and_after_a
     assert (await bench.ended(agent)).checkpoint_step == 40
 
 
-async def test_a_given_socket_folder_is_used_and_an_own_one_removed(bench: Bench) -> None:
+async def test_the_report_socket_lies_beside_the_coordinators_or_where_it_was_told(bench: Bench) -> None:
     agent, path = await run_live(bench)
-    assert Path(path).parent.stat().st_mode & 0o077 == 0
+    assert Path(path).parent == bench.directory / "c"
     bench.want(agent, Finish(0))
     assert await agent.end() == 0
-    assert not Path(path).parent.exists()
+    assert not Path(path).exists()
     (bench.directory / "place").unlink()
     given = bench.directory / "sockets"
     given.mkdir(mode=0o700)
-    agent, path = await run_live(bench, **{config.SOCKET_DIR: str(given)})
+    agent, path = await run_live(bench, **{names.SOCKET_DIR: str(given)})
     assert Path(path).parent == given
     bench.want(agent, Finish(0))
     await agent.end()

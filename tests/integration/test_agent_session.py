@@ -13,6 +13,7 @@ from orchestrator.api.types import Role
 from orchestrator.coordinator.authentication import ReplicaId
 from orchestrator.coordinator.server import Coordinator
 from orchestrator.core.actions import WantedOrder
+from orchestrator.protocol import agent_environment as names
 from orchestrator.protocol.codec import decode, encode
 from orchestrator.protocol.messages import (
     SESSION_METHOD,
@@ -169,9 +170,7 @@ async def test_agents_reach_a_tcp_port_and_read_their_token_from_a_file(bench: B
     tcp.register(JOB, 1, TOKEN)
     address = await tcp.start()
     assert not address.endswith(":0")
-    agent = await bench.start(
-        LIVE, **{config.ADDRESS: address, config.TOKEN: "", config.TOKEN_FILE: str(token)}
-    )
+    agent = await bench.start(LIVE, **{names.ADDRESS: address, names.TOKEN: "", names.TOKEN_FILE: str(token)})
     assert bench.coordinator.counts().connected == 1
     bench.want(agent, Finish(3))
     assert await agent.end() == 3

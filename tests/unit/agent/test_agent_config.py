@@ -4,16 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.agent import config
 from orchestrator.agent.config import ConfigError, parse
+from orchestrator.protocol import agent_environment as names
 
 NEEDED = {
-    config.ADDRESS: "unix:/run/c",
-    config.JOB_UID: "job",
-    config.ROLE: "worker",
-    config.INDEX: "2",
-    config.UID: "uid",
-    config.COMMAND: '["python", "train.py"]',
+    names.ADDRESS: "unix:/run/c",
+    names.JOB_UID: "job",
+    names.ROLE: "worker",
+    names.INDEX: "2",
+    names.UID: "uid",
+    names.COMMAND: '["python", "train.py"]',
 }
 
 
@@ -31,16 +31,16 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
     parsed = parse(
         NEEDED
         | {
-            config.TOKEN: "secret",
-            config.TOKEN_FILE: "/token",
-            config.WORKING_DIR: "/work",
-            config.LOG_DIR: "/logs",
-            config.SOCKET_DIR: "/sockets",
-            config.PARENT_FD: "7",
-            config.REPORT_SECONDS: "2.5",
-            config.STOP_GRACE_SECONDS: "0",
-            config.ENVIRONMENT: '{"B": "variable"}',
-            config.ENVIRONMENT_FILE: str(file),
+            names.TOKEN: "secret",
+            names.TOKEN_FILE: "/token",
+            names.WORKING_DIR: "/work",
+            names.LOG_DIR: "/logs",
+            names.SOCKET_DIR: "/sockets",
+            names.PARENT_FD: "7",
+            names.REPORT_SECONDS: "2.5",
+            names.STOP_GRACE_SECONDS: "0",
+            names.ENVIRONMENT: '{"B": "variable"}',
+            names.ENVIRONMENT_FILE: str(file),
             "GONE": "x",
         }
     )
@@ -53,23 +53,23 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        (config.ADDRESS, "", "TFO_AGENT_ADDRESS is not set"),
-        (config.ROLE, "boss", "TFO_AGENT_ROLE is 'boss', must be one of chief, worker, ps, evaluator"),
-        (config.INDEX, "-1", "must be an integer of at least 0"),
-        (config.INDEX, "²", "must be an integer of at least 0"),
-        (config.PARENT_FD, "x", "must be an integer of at least 0"),
-        (config.REPORT_SECONDS, "0", "must be seconds between 0.05 and 86400"),
-        (config.REPORT_SECONDS, "nan", "must be seconds"),
-        (config.STOP_GRACE_SECONDS, "soon", "must be seconds"),
-        (config.COMMAND, "python", "is not JSON"),
-        (config.COMMAND, "[]", "at least one string"),
-        (config.COMMAND, '["a", 1]', "at least one string"),
-        (config.COMMAND, '[""]', "empty program name"),
-        (config.COMMAND, '["a", "\\u0000"]', "NUL character"),
-        (config.ENVIRONMENT, "[]", "must hold a JSON object"),
-        (config.ENVIRONMENT, '{"A=B": "c"}', "cannot be the name of a variable"),
-        (config.ENVIRONMENT, '{"A": 1}', "the value of A must be a string"),
-        (config.ENVIRONMENT_FILE, "/no/such/file", "cannot be read"),
+        (names.ADDRESS, "", "TFO_AGENT_ADDRESS is not set"),
+        (names.ROLE, "boss", "TFO_AGENT_ROLE is 'boss', must be one of chief, worker, ps, evaluator"),
+        (names.INDEX, "-1", "must be an integer of at least 0"),
+        (names.INDEX, "²", "must be an integer of at least 0"),
+        (names.PARENT_FD, "x", "must be an integer of at least 0"),
+        (names.REPORT_SECONDS, "0", "must be seconds between 0.05 and 86400"),
+        (names.REPORT_SECONDS, "nan", "must be seconds"),
+        (names.STOP_GRACE_SECONDS, "soon", "must be seconds"),
+        (names.COMMAND, "python", "is not JSON"),
+        (names.COMMAND, "[]", "at least one string"),
+        (names.COMMAND, '["a", 1]', "at least one string"),
+        (names.COMMAND, '[""]', "empty program name"),
+        (names.COMMAND, '["a", "\\u0000"]', "NUL character"),
+        (names.ENVIRONMENT, "[]", "must hold a JSON object"),
+        (names.ENVIRONMENT, '{"A=B": "c"}', "cannot be the name of a variable"),
+        (names.ENVIRONMENT, '{"A": 1}', "the value of A must be a string"),
+        (names.ENVIRONMENT_FILE, "/no/such/file", "cannot be read"),
     ],
 )
 def test_what_is_wrong_is_named(name: str, value: str, message: str) -> None:

@@ -32,11 +32,12 @@ def test_datagrams_are_taken_a_bounded_number_at_a_time(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_a_given_folder_it_makes_a_private_short_one(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize("directory", [None, "/" + "x" * 100])
+def test_without_a_short_folder_it_makes_a_private_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, directory: str | None
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path / ("x" * 100)))
-    reports = ReportSocket(None, "evaluator-0")
+    reports = ReportSocket(directory, "evaluator-0")
     assert len(os.fsencode(reports.path)) <= MAX_SOCKET_PATH
     folder = Path(reports.path).parent
     assert folder.stat().st_mode & 0o777 == 0o700

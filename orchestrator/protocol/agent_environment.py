@@ -1,0 +1,35 @@
+"""Names of the environment variables by which a backend tells an agent what it is; the one list for both.
+
+Set by the local backend and the pod builder, read by `agent.config`. None of them reaches the user's program.
+Python 3.9, standard library only.
+"""
+
+PREFIX = "TFO_AGENT_"
+ADDRESS = "TFO_AGENT_ADDRESS"
+"""Of the coordinator: unix:/path or host:port."""
+TOKEN = "TFO_AGENT_TOKEN"
+TOKEN_FILE = "TFO_AGENT_TOKEN_FILE"
+"""Read again for every connection; wins over TFO_AGENT_TOKEN."""
+JOB_UID = "TFO_AGENT_JOB_UID"
+ROLE = "TFO_AGENT_ROLE"
+INDEX = "TFO_AGENT_INDEX"
+UID = "TFO_AGENT_UID"
+"""Of this replica: the pod's or, locally, one made for this agent's process."""
+COMMAND = "TFO_AGENT_COMMAND"
+"""The program and its arguments: a JSON list of strings."""
+WORKING_DIR = "TFO_AGENT_WORKING_DIR"
+"""Of the program; default: the agent's own."""
+ENVIRONMENT = "TFO_AGENT_ENVIRONMENT"
+"""JSON object: variables of the program, added to the agent's own environment; null takes one away."""
+ENVIRONMENT_FILE = "TFO_AGENT_ENVIRONMENT_FILE"
+"""The same in a file, for what is too long for a variable; TFO_AGENT_ENVIRONMENT wins."""
+LOG_DIR = "TFO_AGENT_LOG_DIR"
+"""Directory of `<role>-<index>.attempt-<n>.log`; unset: the agent's own standard output."""
+SOCKET_DIR = "TFO_AGENT_SOCKET_DIR"
+"""Private directory with a short path for the report socket, removed by who made it; unset: beside the
+coordinator's UNIX socket; where there is none, or its path is too long: one of the agent's own in /tmp."""
+PARENT_FD = "TFO_AGENT_PARENT_FD"
+"""Read end of a pipe whose write end only the parent holds: at its EOF everything is killed at once."""
+REPORT_SECONDS = "TFO_AGENT_REPORT_SECONDS"
+STOP_GRACE_SECONDS = "TFO_AGENT_STOP_GRACE_SECONDS"
+"""How long the program may take to end after the agent itself got SIGTERM."""
