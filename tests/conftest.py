@@ -12,8 +12,8 @@ from hypothesis import settings
 from tests.fixtures.leftovers import wait_for_leftovers
 from tests.fixtures.prometheus import prometheus as prometheus
 
-SLOW_MARKS = ("process", "tensorflow")
-SECONDS = {"process": 180, "tensorflow": 600}
+SLOW_MARKS = ("simulation", "process", "tensorflow")
+SECONDS = {"simulation": 600, "process": 180, "tensorflow": 600}
 SESSION_VARIABLE = "TESTS_OF_TF_ORCHESTRATOR"
 SECONDS_TO_END = 10
 
