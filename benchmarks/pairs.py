@@ -6,9 +6,12 @@ Used by the benchmarks beside it. Alternating (A B, then B A) cancels slow drift
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 Side = Callable[[], float]
 """Runs once and returns what is measured."""
+FolderSide = Callable[[Path, int], float]
+"""The same in a folder of its own, with a size."""
 
 
 @dataclass(frozen=True)
