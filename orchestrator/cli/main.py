@@ -4,6 +4,7 @@ The only place that catches everything: a wrong word is exit code 2, an error of
 Imports no command and nothing heavy, so that `tfo --help` answers at once.
 """
 
+import errno
 import importlib
 import os
 import sys
@@ -14,6 +15,7 @@ from orchestrator.cli.arguments import Options
 from orchestrator.cli.errors import PROGRAM, Refused, UsageError, WrongJob
 
 DEBUG_VARIABLE = "TFO_DEBUG"
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,6 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return exit_codes.BROKEN_PIPE
     except KeyboardInterrupt:
         return exit_codes.INTERRUPTED
+    except OSError as error:
+        return _report(error) if error.errno not in _DISK_FULL else _say_full(error)
     except Exception as error:
         return _report(error)
     return code
@@ -67,6 +71,12 @@ def _refuse(message: str, command: str = "") -> int:
     name = f"{PROGRAM} {command}".strip()
     print(f"{name}: {message}", file=sys.stderr)
     return exit_codes.WRONG_INPUT
+
+
+def _say_full(error: OSError) -> int:
+    _silence_output()
+    print(f"{PROGRAM}: cannot write: {error.strerror}", file=sys.stderr)
+    return exit_codes.FAILED
 
 
 def _silence_output() -> None:

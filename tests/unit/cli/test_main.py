@@ -1,5 +1,6 @@
 """`main`: which command is called, and what every way of ending it is for the shell."""
 
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -10,7 +11,7 @@ import pytest
 from orchestrator.cli import commands, exit_codes, main, ps
 from orchestrator.cli.arguments import PsOptions
 from orchestrator.cli.commands import COMMANDS
-from orchestrator.cli.errors import Refused
+from orchestrator.cli.errors import Refused, WrongJob
 from orchestrator.version import __version__
 
 Raising = Callable[[BaseException], None]
@@ -43,6 +44,14 @@ def test_every_command_has_help_with_its_examples(command: str, capsys: pytest.C
     known = next(one for one in COMMANDS if one.name == command)
     assert out.startswith(f"usage: {known.usage[0]}\n")
     assert all(f"  {example}" in out for example in known.examples)
+
+
+def test_errors_in_a_job_are_printed_without_our_name(
+    raising: Raising, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raising(WrongJob("job.yaml:3:1: spec: is missing\njob.yaml:4:1: other"))
+    assert main.main(["ps"]) == exit_codes.WRONG_INPUT
+    assert capsys.readouterr().err == "job.yaml:3:1: spec: is missing\njob.yaml:4:1: other\n"
 
 
 @pytest.mark.parametrize("command", [one.name for one in COMMANDS])
@@ -107,6 +116,16 @@ def test_a_reader_who_has_gone_is_no_error(
         monkeypatch.setattr(sys, "stdout", output)
         assert main.main(["ps"]) == exit_codes.BROKEN_PIPE
     assert capfd.readouterr().err == ""
+
+
+def test_a_full_disk_behind_the_output_is_no_error_of_ours(
+    raising: Raising, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raising(OSError(errno.ENOSPC, "No space left on device"))
+    with os.fdopen(os.dup(1), "w") as output:
+        monkeypatch.setattr(sys, "stdout", output)
+        assert main.main(["ps"]) == exit_codes.FAILED
+    assert capfd.readouterr().err == "tfo: cannot write: No space left on device\n"
 
 
 @pytest.mark.parametrize("line", ["run cnn", "ps", "logs j", "stop j", "rm j"])
