@@ -12,7 +12,7 @@ from typing import Callable, Optional
 from orchestrator.agent import telemetry
 from orchestrator.agent.config import Config
 from orchestrator.agent.logs import LogPump
-from orchestrator.agent.reports import ReportSocket
+from orchestrator.agent.reports import MAX_TURNS, ReportSocket
 from orchestrator.agent.wakeup import Wakeup
 from orchestrator.protocol.messages import Report
 
@@ -57,8 +57,9 @@ class Reporting:
     def finish(self, now: float) -> None:
         """The program is gone: take in its last words and pass them on at once."""
         if self._socket is not None:
-            while self._take(self._socket, now):
-                pass
+            for _ in range(MAX_TURNS):
+                if not self._take(self._socket, now):
+                    break
         self._tell(now)
 
     def tell(self, now: float, pump: Optional[LogPump]) -> None:

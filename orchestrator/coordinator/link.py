@@ -54,10 +54,13 @@ class Link:
         self._closed.set()
 
     async def run(self) -> None:
-        """Until the stream has ended or is to end."""
-        tasks = [asyncio.ensure_future(each) for each in (self._read(), self._write(), self._closed.wait())]
+        """Until the stream has ended or is to end. Raises what `hear` raises: that is a fault of ours."""
+        reading = asyncio.ensure_future(self._read())
+        tasks = [reading, *map(asyncio.ensure_future, (self._write(), self._closed.wait()))]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if reading.done():
+                reading.result()
         finally:
             for task in tasks:
                 task.cancel()

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -80,6 +81,20 @@ program.kill(2.0)
 say([*found, linux.look_at(end(program).pid), linux.is_stopped(program.pid)])
 """
     assert in_a_child(source) == [True, True, None, False]
+
+
+def test_modules_in_the_current_directory_are_not_the_agents(tmp_path: Path) -> None:
+    for name in ("random", "grpc", "selectors", "json", "socket"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from the wrong place')")
+    done = subprocess.run(
+        [sys.executable, "-m", "orchestrator.agent"],
+        env={"PYTHONPATH": str(Path(main.__file__).parents[2])},
+        cwd=tmp_path,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (main.EXIT_WRONG_CONFIG, b"agent: TFO_AGENT_ROLE is not set\n")
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,14 @@ async def test_it_ends_with_the_stream_or_on_nonsense(data: object, results: lis
     assert talk.counted == results
 
 
+async def test_a_fault_of_ours_is_not_hidden() -> None:
+    talk = Talk()
+    talk.heard = ()  # type: ignore[assignment]  # what cannot be appended to
+    talk.wire.coming.put_nowait(encode(State()))
+    with pytest.raises(AttributeError):
+        await talk.task
+
+
 async def test_it_ends_on_silence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link, "SILENCE_SECONDS", 0.01)
     await Talk().task
