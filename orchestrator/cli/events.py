@@ -4,6 +4,7 @@
 without a value is left out; no NaN ever. New fields may be added, none changes its meaning.
 """
 
+import json
 from typing import Annotated, Any
 
 import msgspec
@@ -169,7 +170,8 @@ def of_summary(summary: Summary) -> Ended:
 
 
 def encode(line: Line) -> str:
-    return msgspec.json.encode(line).decode()
+    """ASCII, so that no encoding and no way of splitting lines can break it."""
+    return json.dumps(msgspec.to_builtins(line), separators=(",", ":"), allow_nan=False)
 
 
 def schema() -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """What is worth saying about a run at one moment, in words: shared by the live and the plain view; pure."""
 
+from typing import NamedTuple
+
 from orchestrator.api.status import JobStatus
 from orchestrator.cli import wording
 from orchestrator.cli.view import ReplicaRow, RunView
@@ -68,13 +70,23 @@ def _counts(status: JobStatus, times: str) -> list[str]:
     return [f"{what} {number}{times}" for what, number in named if number]
 
 
-def replica_cells(row: ReplicaRow, times: str = "×") -> tuple[str, ...]:
-    """Name, state, pid, step, speed, restarts; empty where unknown."""
-    return (
-        row.name,
-        wording.clean(row.state),
-        f"pid {row.pid}" if row.pid else "",
-        f"step {row.step}" if row.step is not None else "",
-        wording.step_time(row.step_seconds) if row.step_seconds is not None else "",
-        f"restarted {row.restarts}{times}" if row.restarts else "",
+class ReplicaCells(NamedTuple):
+    """What is said of a replica; empty where unknown."""
+
+    name: str
+    state: str
+    pid: str
+    step: str
+    speed: str
+    restarts: str
+
+
+def replica_cells(row: ReplicaRow, times: str = "×") -> ReplicaCells:
+    return ReplicaCells(
+        name=row.name,
+        state=wording.clean(row.state),
+        pid=f"pid {row.pid}" if row.pid else "",
+        step=f"step {row.step:,}" if row.step is not None else "",
+        speed=wording.step_time(row.step_seconds) if row.step_seconds is not None else "",
+        restarts=f"restarted {row.restarts}{times}" if row.restarts else "",
     )

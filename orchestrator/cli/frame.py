@@ -16,9 +16,9 @@ from orchestrator.cli.view import ReplicaRow, RunView
 MAX_ROWS = 12
 SLOWEST = 3
 UNUSUAL = 5
-NARROW = 60
 BAR_COLUMNS = 40
 MIN_BAR_COLUMNS = 10
+_LEFT_OUT_FIRST = ("pid", "speed", "restarts")
 _STYLES = {
     Phase.RUNNING: "bold green",
     Phase.SUCCEEDED: "bold green",
@@ -54,7 +54,7 @@ def render_frame(view: RunView, columns: int, rows: int, glyphs: Glyphs) -> list
     """At most rows - 1 lines, none longer than `columns`."""
     room = max(rows - 1, 1)
     head = [*_header(view, columns, glyphs), *_progress(view, columns, glyphs)]
-    table = _replicas(view, room - len(head), glyphs)
+    table = _replicas(view, columns, room - len(head), glyphs)
     lines = [*head, *table][:room]
     for line in lines:
         _fit(line, columns, glyphs)
@@ -135,13 +135,13 @@ def _wrapped(parts: list[str], columns: int) -> list[Text]:
     return [Text(line) for line in lines]
 
 
-def _replicas(view: RunView, room: int, glyphs: Glyphs) -> list[Text]:
+def _replicas(view: RunView, columns: int, room: int, glyphs: Glyphs) -> list[Text]:
     if len(view.rows) <= min(MAX_ROWS, room):
-        return _table(view.rows, glyphs)
+        return _table(view.rows, columns, glyphs)
     counts = Counter(row.state for row in view.rows)
     told = ", ".join(f"{number:,} {state}" for state, number in sorted(counts.items()))
     head = Text(f"{wording.count(len(view.rows), 'replica')}: {wording.clean(told)}")
-    return [head, *_table(_worth_showing(view.rows), glyphs)][: max(room, 0)]
+    return [head, *_table(_worth_showing(view.rows), columns, glyphs)][: max(room, 0)]
 
 
 def _worth_showing(rows: tuple[ReplicaRow, ...]) -> tuple[ReplicaRow, ...]:
@@ -153,14 +153,20 @@ def _worth_showing(rows: tuple[ReplicaRow, ...]) -> tuple[ReplicaRow, ...]:
     return (*unusual, *slowest[:SLOWEST])
 
 
-def _table(rows: tuple[ReplicaRow, ...], glyphs: Glyphs) -> list[Text]:
+def _table(rows: tuple[ReplicaRow, ...], columns: int, glyphs: Glyphs) -> list[Text]:
+    """Aligned; columns that nobody needs are left out, and in a narrow terminal those that matter least."""
     cells = [facts.replica_cells(row, glyphs.times) for row in rows]
-    used = [column for column in zip(*cells, strict=True) if any(column)]
-    widths = [max(len(cell) for cell in column) for column in used]
-    return [
-        Text("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
-        for line in zip(*used, strict=True)
-    ]
+    used = [field for field in facts.ReplicaCells._fields if any(getattr(line, field) for line in cells)]
+    for least in _LEFT_OUT_FIRST:
+        if sum(_width(cells, field) + 2 for field in used) - 2 > columns and least in used:
+            used.remove(least)
+    widths = {field: _width(cells, field) for field in used}
+    lines = ("  ".join(getattr(line, field).ljust(widths[field]) for field in used) for line in cells)
+    return [Text(line.rstrip()) for line in lines]
+
+
+def _width(cells: list[facts.ReplicaCells], field: str) -> int:
+    return max((len(getattr(line, field)) for line in cells), default=0)
 
 
 def _joined(parts: list[Text]) -> Text:

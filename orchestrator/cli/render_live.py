@@ -5,6 +5,7 @@ only when something changed, so that a stopped terminal (Ctrl-S) never stops the
 the alternate screen never used: whatever happens, the terminal stays usable.
 """
 
+import os
 import threading
 from collections import deque
 from datetime import datetime
@@ -23,9 +24,20 @@ from orchestrator.core.actions import EventType
 SECONDS_BETWEEN = 0.25
 SECONDS_TO_CLOSE = 5.0
 MAX_WAITING = 1_000
+DEFAULT_COLUMNS = 80
+DEFAULT_ROWS = 24
 _UP = "\x1b[{}A"
 _CLEAR_LINE = "\x1b[K"
 _CLEAR_BELOW = "\x1b[J"
+
+
+def size_of(stream: TextIO) -> tuple[int, int]:
+    """Columns and rows of this terminal; asked every time, since windows change."""
+    try:
+        columns, rows = os.get_terminal_size(stream.fileno())
+    except (OSError, ValueError):
+        columns, rows = 0, 0
+    return columns or DEFAULT_COLUMNS, rows or DEFAULT_ROWS
 
 
 class Screen:
@@ -41,25 +53,23 @@ class Screen:
 
     def draw(self, view: RunView | None, above: list[Text]) -> None:
         """`above`: lines that stay and scroll away; the frame, if there is one, comes below them."""
-        size = self._console.size
-        lines = frame.render_frame(view, size.width, size.height, self.glyphs) if view else []
-        texts = [self._styled(line, size.width) for line in lines]
-        if texts == self._drawn and not above and size.width == self._columns:
+        columns, height = size_of(self._stream)
+        lines = frame.render_frame(view, columns, height, self.glyphs) if view else []
+        texts = [self._styled(line) for line in lines]
+        if texts == self._drawn and not above and columns == self._columns:
             return
-        kept = [self._styled(line, None) for line in above]
-        start = _UP.format(rows) if (rows := self._rows_drawn(size.width)) else ""
+        kept = [self._styled(line) for line in above]
+        start = _UP.format(rows) if (rows := self._rows_drawn(columns)) else ""
         body = "".join(f"{line}{_CLEAR_LINE}\n" for line in (*kept, *texts))
         self._write(f"\r{start}{body}{_CLEAR_BELOW}" if not kept else f"\r{start}{_CLEAR_BELOW}{body}")
-        self._drawn, self._columns = texts, size.width
+        self._drawn, self._columns = texts, columns
         self._widths = [line.cell_len for line in lines]
 
     def _rows_drawn(self, columns: int) -> int:
         """How many rows the last frame takes now: a narrower terminal has wrapped its lines."""
         return sum(max(-(-width // columns), 1) for width in self._widths)
 
-    def _styled(self, line: Text, width: int | None) -> str:
-        if width is not None:
-            line.truncate(width, overflow="crop")
+    def _styled(self, line: Text) -> str:
         with self._console.capture() as captured:
             self._console.print(line, end="", soft_wrap=True)
         return captured.get()

@@ -16,7 +16,7 @@ from orchestrator.core.actions import EventType
 
 SOONEST = timedelta(seconds=5)
 LATEST = timedelta(seconds=60)
-SHARE = 0.1
+PERCENTS = 10
 
 
 class PlainRenderer:
@@ -68,4 +68,8 @@ def is_due(shown: RunView | None, view: RunView) -> bool:
     passed = view.now - shown.now
     if passed < SOONEST or view.progress.step == shown.progress.step:
         return False
-    return passed >= LATEST or abs((facts.share(view) or 0.0) - (facts.share(shown) or 0.0)) >= SHARE
+    return passed >= LATEST or _percents(view) - _percents(shown) >= PERCENTS
+
+
+def _percents(view: RunView) -> int:
+    return int(100 * (facts.share(view) or 0.0))
