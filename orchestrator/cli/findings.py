@@ -1,4 +1,7 @@
-"""What `tfo doctor` makes of what it saw: a line per subject, with the cure where something is wrong. Pure."""
+"""What `tfo doctor` makes of what it saw: a line per subject, with the cure where something is wrong.
+
+Called by `doctor` with facts that others gathered. Pure.
+"""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -19,7 +19,7 @@ def rm_command(options: RmOptions) -> int:
         if label(folder) in living:
             print(f"kept {label(folder)}: still running")
             continue
-        _remove(folder)
+        remove(folder)
         print(f"removed {label(folder)}")
     return exit_codes.OK
 
@@ -35,10 +35,10 @@ def _chosen(options: RmOptions) -> list[RunFolder]:
     return list(found.values())
 
 
-def _remove(folder: RunFolder) -> None:
+def remove(folder: RunFolder) -> None:
     try:
         folder.remove()
-    except FileNotFoundError:
-        return
     except OSError as error:
+        if not folder.path.exists():
+            return
         raise Refused(f"cannot remove {folder.path}: {error.strerror}") from None

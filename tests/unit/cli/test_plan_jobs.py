@@ -185,6 +185,14 @@ def test_a_file_that_is_not_there_is_an_error_with_its_name(tmp_path: Path) -> N
     assert errors(JobOptions(target=path)) == [f"{path}: cannot be read: no such file or directory"]
 
 
+def test_a_flood_of_errors_is_counted(tmp_path: Path) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_text(JOB + "".join(f"    wrong-{number}: 1\n" for number in range(150)))
+    found = errors(JobOptions(target=str(path)))
+    assert len(found) < 110
+    assert any(line.endswith("more errors, not shown") for line in found)
+
+
 def test_a_file_of_two_jobs_is_refused_at_the_second(tmp_path: Path) -> None:
     path = tmp_path / "two.yaml"
     path.write_text(f"{JOB}---\n{JOB.replace('digits-cnn', 'other')}")
