@@ -24,10 +24,12 @@ STOPPED_EXIT_CODE = 143
 """What a program that was told to stop exits with: 128 + SIGTERM, as a shell would say it."""
 SECONDS_BETWEEN_CHECKS = 1.0
 MAX_STEPS_BETWEEN_CHECKS = 1000
+MAX_MILLISECONDS = 5000
+"""Of an interval, as a member says it: 3,000 of them still add up exactly in float32."""
 LEADER_EXIT_DELAY = 0.2
 
-AllReduce = Callable[[int, int], Tuple[int, int]]
-"""Adds up two small whole numbers over all members: (flag, milliseconds) of each into the sums of all."""
+AllReduce = Callable[[int, int], Tuple[int, float]]
+"""Of the (flag, milliseconds) of each member makes how many flags are set and the mean of the milliseconds."""
 
 
 class SigtermFlag:
@@ -123,12 +125,12 @@ class StopAgreement:
         at = time.monotonic()
         last_step, last_at = self._last
         elapsed = 0 if self._next is None else round((at - last_at) * 1000)
-        flags, milliseconds = all_reduce(int(_sigterm.is_set), min(elapsed, 1_000_000))
+        flags, milliseconds = all_reduce(int(_sigterm.is_set), min(elapsed, MAX_MILLISECONDS))
         self._is_agreed = flags > 0
         agreed_at = time.monotonic()
         current().add_callback_seconds(agreed_at - at)
         self._last = (step, agreed_at)
-        self._next = step + (self._every or interval(step - last_step, milliseconds / context().world_size))
+        self._next = step + (self._every or interval(step - last_step, milliseconds))
 
 
 def interval(steps: int, milliseconds: float) -> int:
@@ -160,12 +162,12 @@ def _collective(tf: Any, strategy: Any) -> AllReduce:
         in_replicas = strategy.run(lambda value: value + 0.0, args=(values,))
         return strategy.reduce(tf.distribute.ReduceOp.SUM, in_replicas, axis=None)
 
-    def all_reduce(flag: int, milliseconds: int) -> Tuple[int, int]:
-        # Whole numbers below 2**24 add up exactly in float32, in any order: every member computes the same.
+    def all_reduce(flag: int, milliseconds: int) -> Tuple[int, float]:
+        # Whole numbers with a sum below 2**24 add up exactly in float32, in any order: the same on every member.
         mine = strategy.experimental_distribute_values_from_function(
             lambda replica: tf.constant([float(flag), float(milliseconds)], tf.float32)
         )
         total = add_up(mine).numpy()
-        return int(total[0]), int(total[1])
+        return int(total[0]), float(total[1]) / strategy.num_replicas_in_sync
 
     return all_reduce

@@ -27,7 +27,7 @@ def sums(*totals: tuple[int, int]) -> tuple[AllReduce, list[tuple[int, int]]]:
     given: list[tuple[int, int]] = []
     answers = iter(totals)
 
-    def all_reduce(flag: int, milliseconds: int) -> tuple[int, int]:
+    def all_reduce(flag: int, milliseconds: int) -> tuple[int, float]:
         given.append((flag, milliseconds))
         return next(answers)
 
