@@ -19,6 +19,9 @@ from orchestrator.core.turn import Turn
 from orchestrator.core.wanted import run_member
 from orchestrator.protocol.messages import Stop
 
+CATCH_UP_SECONDS = 10.0
+"""How long agents may take to see the newest checkpoint again; then it is believed to be gone."""
+
 
 def open_attempt(turn: Turn) -> Decision:
     """Opens the attempt, or does what is missing for it."""
@@ -29,7 +32,7 @@ def open_attempt(turn: Turn) -> Decision:
         return _opened(turn, membership.trainer_seats(turn.spec))
     wait = policies.backoff_seconds(turn.status) - _since_last_end(turn)
     seats = _seats_to_run(turn)
-    if seats is not None and wait <= 0:
+    if seats is not None and wait <= 0 and not _is_behind(turn):
         return _opened(turn, seats)
     return Decision(
         status=turn.status,
@@ -83,6 +86,13 @@ def _may_leave_out(turn: Turn, ready: tuple[Seat, ...], wanted: tuple[Seat, ...]
     return workers >= membership.min_workers(turn.spec) and all(role is Role.WORKER for role, _ in absent)
 
 
+def _is_behind(turn: Turn) -> bool:
+    """Agents see less than the newest checkpoint that we know of: word of it, or the volume, may be slow."""
+    recorded, seen = turn.recorded_checkpoint, turn.checkpoint_step
+    is_less = recorded is not None and (seen is None or seen < recorded)
+    return is_less and _waiting_seconds(turn) < CATCH_UP_SECONDS
+
+
 def _clear_orders(turn: Turn) -> tuple[WantedOrder, ...]:
     """Whatever still runs of older attempts has to end."""
     return tuple(
@@ -106,7 +116,7 @@ def _opened(turn: Turn, seats: tuple[Seat, ...]) -> Decision:
         number=number,
         members=tuple(_member(turn, seat, number) for seat in seats),
         start_time=turn.now,
-        restore_step=turn.checkpoint_at(seats[0]) if seats else None,
+        restore_step=turn.checkpoint_step,
         workers=membership.replicas(turn.spec, Role.WORKER),
         config_hash=config_hash(turn),
     )

@@ -46,8 +46,10 @@ def _seen_pods(turn: Turn, attempt: Attempt) -> tuple[Turn, Attempt]:
 
 
 def _with_uid(turn: Turn, attempt: Attempt, member: Member) -> Member:
+    """Of those outside the gang their own records say more."""
     found = turn.seats.get((member.role, member.index))
-    if member.uid or found is None or found.attempt != attempt.number:
+    is_new = found is not None and found.attempt == attempt.number and not member.uid
+    if found is None or not is_new or not membership.is_gang(turn.spec, member.role):
         return member
     return replace(member, uid=found.uid)
 
@@ -136,8 +138,8 @@ def _missing_seats(turn: Turn, attempt: Attempt) -> list[membership.Seat]:
 
 def _may_grow(turn: Turn, attempt: Attempt) -> bool:
     """Right after a committed checkpoint, at most once in ten minutes."""
-    recorded = turn.status.checkpoint.step if turn.status.checkpoint else None
-    has_saved = turn.checkpoint_step is not None and turn.checkpoint_step != recorded
+    seen = turn.checkpoint_step
+    has_saved = seen is not None and seen != turn.recorded_checkpoint
     return has_saved and turn.since(attempt.start_time) >= GROW_SECONDS
 
 

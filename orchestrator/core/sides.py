@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from orchestrator.api.status import JobStatus, Phase, Side
+from orchestrator.api.status import JobStatus, Member, Phase, Side
 from orchestrator.api.types import Role
 from orchestrator.core import ending, membership, policies, seating, stopping
 from orchestrator.core.actions import Action, Decision, Event, EventType, Reason, WantedOrder
@@ -63,18 +63,24 @@ def _failed(after: Turn, so_far: Decision, end: End, failure: policies.Failure) 
 
 
 def _merged(after: Turn, main: Decision, recorded: JobStatus, found: dict[Seat, _Outcome]) -> Decision:
-    """Records of seats that the spec no longer has are dropped; a replica's own order beats the chain's."""
-    seats = membership.side_seats(after.spec)
-    sides = (found[seat].side if seat in found else after.sides.get(seat) for seat in seats)
+    """A replica's own order beats the chain's."""
     orders = {one.order.uid: one.order for one in found.values() if one.order}
     looks = [main.requeue_after, *(one.look_again for one in found.values())]
     return Decision(
-        status=replace(recorded, sides=tuple(one for one in sides if one is not None)),
+        status=replace(recorded, sides=_sides(after, found)),
         actions=(*main.actions, *(action for one in found.values() for action in one.actions)),
         wanted=(*(one for one in main.wanted if one.uid not in orders), *orders.values()),
         events=(*main.events, *(_told(after, one.end) for one in found.values() if one.end)),
         requeue_after=min((look for look in looks if look is not None), default=None),
     )
+
+
+def _sides(after: Turn, found: dict[Seat, _Outcome]) -> tuple[Side, ...]:
+    """What is known of a seat that the spec has given up is kept, in case that it comes back."""
+    seats = membership.side_seats(after.spec)
+    kept = [found[seat].side if seat in found else after.sides.get(seat) for seat in seats]
+    given_up = [replace(one, uid="") for seat, one in after.sides.items() if seat not in seats]
+    return (*(one for one in kept if one is not None), *given_up)
 
 
 def _attend_seat(turn: Turn, seat: Seat) -> _Outcome:
@@ -116,7 +122,7 @@ def _take_seat(turn: Turn, seat: Seat, side: Side | None) -> _Outcome:
     if wait > 0:
         return _Outcome(side, look_again=wait)
     begun = turn.attempt.start_time if turn.attempt else turn.status.start_time
-    run = side.run if side else 0
+    run = _last_run(turn, seat, side)
     actions = seating.fill(turn, seat, run + 1, turn.since(begun))
     replica = turn.seats.get(seat)
     if actions or replica is None or replica.phase.is_terminal:
@@ -125,16 +131,23 @@ def _take_seat(turn: Turn, seat: Seat, side: Side | None) -> _Outcome:
     if not is_ready:
         order = WantedOrder(uid=replica.uid, order=Stop(run, 0.0))
         return _Outcome(side, order=order, look_again=seating.LOOK_SECONDS)
-    taken = _seated(turn, seat, side, replica.uid)
+    taken = _seated(turn, side, Member(*seat, replica.uid), run + 1)
     return _Outcome(taken, order=_run_order(turn, taken))
 
 
-def _seated(turn: Turn, seat: Seat, side: Side | None, uid: str) -> Side:
+def _last_run(turn: Turn, seat: Seat, side: Side | None) -> int:
+    """An agent may remember more than our records: those of a seat that the spec had given up are gone."""
+    agent = turn.agent_at(seat)
+    return max(side.run if side else 0, agent.attempt if agent else 0)
+
+
+def _seated(turn: Turn, side: Side | None, member: Member, run: int) -> Side:
+    seat = (member.role, member.index)
     return Side(
-        role=seat[0],
-        index=seat[1],
-        uid=uid,
-        run=(side.run if side else 0) + 1,
+        role=member.role,
+        index=member.index,
+        uid=member.uid,
+        run=run,
         attempt=turn.last_number,
         address=_address(turn, seat),
         restarts=side.restarts if side else 0,

@@ -100,19 +100,23 @@ def side_fate(turn: Turn, side: Side) -> MemberFate:
 
 
 def _stop(turn: Turn, attempt: Attempt, wish: Stopping) -> Decision:
-    """Save and stop for every program of this attempt, at the deadline the end; without agents the pods go."""
-    grace = turn.until(wish.deadline)
+    """Save and stop for every program of this attempt, at the deadline the end; without agents the pods go.
+
+    The grace is the same whenever it is said, since agents count it from their SIGTERM.
+    """
+    left = turn.until(wish.deadline)
+    grace = (wish.deadline - wish.since).total_seconds()
 
     def order(run: int) -> Order:
-        return SaveAndStop(run, grace) if grace else Stop(run, 0.0)
+        return SaveAndStop(run, grace) if left else Stop(run, 0.0)
 
     runs = [(one.uid, attempt.number) for one in gang_members(turn, attempt)]
     runs += [(one.uid, one.run) for one in _concerned(turn, wish.cause)]
     return Decision(
         status=turn.status,
-        actions=() if turn.has_agents else _delete(turn, {uid for uid, _ in runs}, grace),
+        actions=() if turn.has_agents else _delete(turn, {uid for uid, _ in runs}, left),
         wanted=tuple(WantedOrder(uid=uid, order=order(run)) for uid, run in runs),
-        requeue_after=grace or 1.0,
+        requeue_after=left or 1.0,
     )
 
 

@@ -84,15 +84,24 @@ class Turn:
     def checkpoint_at(self, seat: Seat) -> int | None:
         """Newest committed checkpoint: as the agent in this seat sees its directory, else as last recorded."""
         agent = self.agent_at(seat)
-        if agent is not None:
-            return agent.checkpoint_step
-        recorded = self.status.checkpoint
-        return recorded.step if recorded else None
+        return agent.checkpoint_step if agent is not None else self.recorded_checkpoint
+
+    @cached_property
+    def checkpoint_step(self) -> int | None:
+        """Newest committed checkpoint in the directory that all who train together share: whoever sees it first."""
+        seats = [self.leader] if membership.is_alone(self.spec, self.leader[0]) else list(self.seats)
+        agents = [self.agent_at(seat) for seat in seats if membership.is_trainer(seat[0])]
+        seen = [one.checkpoint_step for one in agents if one is not None]
+        return (
+            max((step for step in seen if step is not None), default=None)
+            if seen
+            else self.recorded_checkpoint
+        )
 
     @property
-    def checkpoint_step(self) -> int | None:
-        """The same as rank 0 sees it."""
-        return self.checkpoint_at(self.leader)
+    def recorded_checkpoint(self) -> int | None:
+        recorded = self.status.checkpoint
+        return recorded.step if recorded else None
 
     def agent_at(self, seat: Seat) -> Agent | None:
         replica = self.seats.get(seat)

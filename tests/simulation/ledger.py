@@ -1,0 +1,156 @@
+"""Keeps the books of a simulated job and checks the invariants whenever something is recorded, ordered or started.
+
+The numbers are those of the project's list of invariants. A violation is an AssertionError at the moment it happens.
+"""
+
+from typing import TYPE_CHECKING
+
+from orchestrator.api.status import Attempt, ConditionType, EndedAttempt, JobStatus, Phase
+from orchestrator.api.types import Role, Strategy
+from orchestrator.core.actions import CreateReplica, WantedOrder
+from orchestrator.core.membership import Seat, is_gang
+from orchestrator.protocol.messages import Run
+from tests.simulation.programs import Program
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+
+class Ledger:
+    """`starts`: (seat, run) -> UID of the replica whose program it was."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self.records: dict[int, Attempt] = {}
+        self.ended: dict[int, EndedAttempt] = {}
+        self.starts: dict[tuple[Seat, int], str] = {}
+        self.maps: dict[int, str] = {}
+        self.done: set[Seat] = set()
+        self.side_ends = 0
+
+    # --- what is recorded
+
+    def recorded(self, before: JobStatus, after: JobStatus) -> None:
+        self._counts(before, after)
+        self._phases(before, after)
+        self._attempts(before, after)
+        for side in after.sides:
+            if side.succeeded and self._world.job.spec.strategy is Strategy.INDEPENDENT:
+                self.done.add((side.role, side.index))
+
+    def _counts(self, before: JobStatus, after: JobStatus) -> None:
+        """I4: nothing that was counted is taken back, and restarts keep within the budget."""
+        assert before.restarts <= after.restarts <= self._world.job.spec.run_policy.backoff_limit
+        assert before.disruptions <= after.disruptions
+        assert before.resizes <= after.resizes
+        assert before.steps_lost <= after.steps_lost
+        if before.checkpoint:
+            assert after.checkpoint
+            assert before.checkpoint.step <= after.checkpoint.step, "I7: the recorded checkpoint went back"
+
+    def _phases(self, before: JobStatus, after: JobStatus) -> None:
+        """I3: a job that has ended stays as it ended, with one ending condition."""
+        if before.phase.is_final:
+            assert after.phase is before.phase
+            assert after.completion_time == before.completion_time
+            assert after.restarts == before.restarts
+        true = {one.type for one in after.conditions if one.status}
+        assert not {ConditionType.SUCCEEDED, ConditionType.FAILED} <= true
+        assert (ConditionType.SUCCEEDED in true) == (after.phase is Phase.SUCCEEDED)
+        assert (ConditionType.FAILED in true) == (after.phase is Phase.FAILED)
+        kinds = [one.type for one in after.conditions]
+        assert len(kinds) == len(set(kinds))
+
+    def _attempts(self, before: JobStatus, after: JobStatus) -> None:
+        """Numbers grow by one, members never change, and every attempt is closed once with one cause (I3)."""
+        if after.attempt is not None:
+            self._opened(before, after.attempt)
+        for one in after.attempts:
+            known = self.ended.setdefault(one.number, one)
+            assert (known.cause, known.member, known.end_time) == (one.cause, one.member, one.end_time)
+        restarts = sum(one.cause.is_restart for one in self.ended.values())
+        if self._world.job.spec.strategy is Strategy.MULTI_WORKER_MIRRORED:
+            last_failed = after.phase is Phase.FAILED and after.attempt is None
+            assert restarts - after.restarts in ((0, 1) if last_failed else (0,)), (
+                "a restart was not counted once"
+            )
+
+    def _opened(self, before: JobStatus, attempt: Attempt) -> None:
+        known = self.records.get(attempt.number)
+        if known is None:
+            assert attempt.number == max(self.records, default=0) + 1
+            assert before.attempt is None
+            self._restores(attempt)
+        else:
+            assert [(one.name, one.address) for one in known.members] == [
+                (one.name, one.address) for one in attempt.members
+            ]
+            assert all(
+                old.uid in ("", new.uid) for old, new in zip(known.members, attempt.members, strict=True)
+            )
+            assert known.restore_step == attempt.restore_step
+        self.records[attempt.number] = attempt
+
+    def _restores(self, attempt: Attempt) -> None:
+        """I7: nothing that was committed is thrown away."""
+        spec = self._world.job.spec
+        if self._world.has_agents and spec.strategy is not Strategy.INDEPENDENT:
+            assert (attempt.restore_step or 0) == (self._world.disk.step or 0), (
+                "I7: an older step is restored"
+            )
+
+    # --- what is ordered and started
+
+    def orders(self, orders: tuple[WantedOrder, ...]) -> None:
+        """Nobody is told to run in a job that has ended, is suspended, or in an attempt that is to end."""
+        status = self._world.status
+        running = [one for one in orders if isinstance(one.order, Run)]
+        assert len({one.uid for one in orders}) == len(orders), "two orders for one agent"
+        if status.phase.is_final or status.phase is Phase.SUSPENDED:
+            assert not running
+
+    def creates(self, action: CreateReplica) -> None:
+        """Without agents a replica is the attempt's program: the record comes first, and nobody runs twice in it."""
+        seat = (action.role, action.index)
+        if not self._world.has_agents and is_gang(self._world.job.spec, action.role):
+            self._persisted(seat, action.attempt)
+        assert self._world.status.phase is not Phase.SUSPENDED, "I15: a replica for a suspended job"
+        assert not self._world.status.phase.is_final
+
+    def started(self, uid: str, program: Program) -> None:
+        """A program is about to run."""
+        seat, run = program.seat, program.run
+        others = [one for one in self._world.living if one.seat == seat and one is not program]
+        assert not others, f"I1: two programs of {seat} at once"
+        self._once(seat, run)
+        assert seat not in self.done, f"I2: {seat} had succeeded"
+        self.starts[seat, run] = uid
+        if is_gang(self._world.job.spec, seat[0]):
+            self._persisted(seat, run, uid)
+            self._same_map(program)
+        elif self._world.has_agents:
+            known = [(one.run, one.uid) for one in self._world.status.sides if (one.role, one.index) == seat]
+            assert known, f"{seat} runs without a record"
+            assert known[0][0] >= run
+
+    def _once(self, seat: Seat, run: int) -> None:
+        """Without agents a replica that nobody ever saw may be made again."""
+        earlier = self.starts.get((seat, run))
+        status = self._world.status
+        seen = {one.uid for one in status.attempt.members} if status.attempt else set()
+        seen |= {one.uid for one in status.sides}
+        was_seen = self._world.has_agents or earlier in seen
+        assert earlier is None or not was_seen, f"{seat} started twice for run {run}"
+
+    def _persisted(self, seat: Seat, run: int, uid: str = "") -> None:
+        """Persist, then act."""
+        record = self.records.get(run)
+        assert record is not None, f"attempt {run} runs without a record"
+        member = next((one for one in record.members if (one.role, one.index) == seat), None)
+        assert member is not None, f"{seat} is no member of attempt {run}"
+        assert member.uid in ("", uid) or not uid, f"{uid} is not the member of attempt {run}"
+
+    def _same_map(self, program: Program) -> None:
+        """I12: all who run in one attempt have the same cluster map, which never has the evaluator in it."""
+        assert Role.EVALUATOR.value not in program.cluster
+        assert self.maps.setdefault(program.run, str(program.cluster)) == str(program.cluster)

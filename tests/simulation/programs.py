@@ -1,0 +1,215 @@
+"""Users' programs, as far as they matter: they join their peers, make steps together, save, and end.
+
+A Training is what one cluster map makes of several programs. Synchronous ones (MultiWorkerMirrored) go on only while
+every member does, and fail when one is lost: at once (`connection reset`) or after the collective timeout.
+"""
+
+import json
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from orchestrator.api.types import Role, Strategy
+from orchestrator.backends.memory.clock import VirtualClock
+from orchestrator.core.membership import Seat
+from orchestrator.protocol import environment as env
+
+COLLECTIVE_TIMEOUT = 16.0
+EXIT_TERMINATED = 143
+OnEnd = Callable[[int | None, int | None], None]
+"""Told the exit code or the signal."""
+
+
+@dataclass(frozen=True)
+class Script:
+    """What the programs of a job do when nobody disturbs them."""
+
+    strategy: Strategy = Strategy.MULTI_WORKER_MIRRORED
+    steps: int = 20
+    step_seconds: float = 1.0
+    save_every: int = 5
+    start_seconds: float = 2.0
+    saves_on_sigterm: bool = True
+    reports: bool = True
+
+
+@dataclass
+class Disk:
+    """The shared checkpoint directory: the newest committed step."""
+
+    step: int | None = None
+
+    def commit(self, step: int) -> None:
+        self.step = max(step, self.step or 0)
+
+
+class Program:
+    """One process tree. `is_alive` until its end; a frozen one (SIGSTOP) does nothing but exist."""
+
+    def __init__(self, seat: Seat, environ: dict[str, str], on_end: OnEnd) -> None:
+        self.seat = seat
+        self.run = int(environ[env.ATTEMPT])
+        self.restore = int(environ[env.RESTORE_STEP]) if environ.get(env.RESTORE_STEP) else None
+        self.cluster = cluster_of(environ)
+        self.is_alive = True
+        self.is_frozen = False
+        self.step: int | None = None
+        self.stepped_at: float | None = None
+        self.training: Training | None = None
+        self._on_end = on_end
+
+    def end(self, exit_code: int | None = None, signal: int | None = None) -> None:
+        """It exits, or is killed. Tells its peers through their broken connections."""
+        if self.is_alive:
+            self.is_alive = False
+            if self.training is not None:
+                self.training.lost(self, at_once=exit_code != 0)
+            self._on_end(exit_code, signal)
+
+    def vanish(self) -> None:
+        """The power of its machine failed: no exit code, and nothing that peers would notice at once."""
+        if self.is_alive:
+            self.is_alive = False
+            if self.training is not None:
+                self.training.lost(self, at_once=False)
+
+    def freeze(self) -> None:
+        self.is_frozen = True
+        if self.training is not None and self.is_alive:
+            self.training.lost(self, at_once=False)
+
+    def thaw(self) -> None:
+        """SIGCONT: if its peers have given up meanwhile, so does it."""
+        if self.is_frozen:
+            self.is_frozen = False
+            if self.training is not None:
+                self.training.thawed(self)
+
+    def terminate(self) -> None:
+        """SIGTERM: one that knows how to save does so with its peers, if they are all there."""
+        if self.is_alive and not self.is_frozen and self.training is not None:
+            self.training.terminate(self)
+
+
+def cluster_of(environ: dict[str, str]) -> dict[str, list[str]]:
+    """Its cluster map, {} for a program that is alone."""
+    config = json.loads(environ.get(env.TF_CONFIG, "{}"))
+    found: dict[str, list[str]] = config.get("cluster", {})
+    return found
+
+
+@dataclass
+class Training:
+    """Programs with one cluster map. `members`: by seat, those that have come."""
+
+    clock: VirtualClock
+    chance: random.Random
+    script: Script
+    disk: Disk
+    size: int
+    members: dict[Seat, Program] = field(default_factory=dict)
+    step: int | None = None
+    is_over: bool = False
+    stop_asked: bool = False
+    is_evaluator: bool = False
+
+    def join(self, program: Program) -> None:
+        program.training = self
+        self.members[program.seat] = program
+        if len(self.members) == self.size and self.step is None:
+            self.clock.after(self.script.start_seconds, self._begin)
+
+    def _begin(self) -> None:
+        if self.step is None and not self.is_over and self._can_step():
+            leader = self._leader()
+            self.step = leader.restore or 0
+            self.is_evaluator = leader.seat[0] is Role.EVALUATOR
+            self._tick()
+
+    def _leader(self) -> Program:
+        return min(self.members.values(), key=lambda one: (list(Role).index(one.seat[0]), one.seat[1]))
+
+    def _tick(self) -> None:
+        if self.is_over:
+            return
+        if self._can_step():
+            self._make_step()
+        if not self.is_over:
+            self.clock.after(self.script.step_seconds, self._tick)
+
+    def _can_step(self) -> bool:
+        working = [one for one in self.members.values() if one.is_alive and not one.is_frozen]
+        if self.script.strategy is not Strategy.PARAMETER_SERVER or self.size == 1:
+            return len(working) == self.size
+        needed = [one for one in self.members.values() if one.seat[0] is not Role.WORKER]
+        workers = any(one.seat[0] is Role.WORKER for one in working)
+        return workers and all(one in working for one in needed)
+
+    def _make_step(self) -> None:
+        self.step = (self.step or 0) + 1
+        for one in self.members.values():
+            if one.is_alive and self.script.reports and one.seat[0] is not Role.PS:
+                one.step, one.stepped_at = self.step, self.clock.seconds
+        if self.is_evaluator:
+            return
+        if self.stop_asked:
+            self._stop_together()
+        elif self.step >= self.script.steps:
+            self.disk.commit(self.step)
+            self._finish()
+        elif self.step % self.script.save_every == 0:
+            self.disk.commit(self.step)
+
+    def _finish(self) -> None:
+        """The leader first, the others within a second; parameter servers and their workers serve for ever."""
+        self.is_over = True
+        leader = self._leader()
+        self._end_later(leader, 0.05, 0)
+        if self.script.strategy is not Strategy.PARAMETER_SERVER:
+            for one in self.members.values():
+                if one is not leader:
+                    self._end_later(one, self.chance.uniform(0.0, 1.0), 0)
+
+    def _stop_together(self) -> None:
+        self.is_over = True
+        if self.script.saves_on_sigterm:
+            self.disk.commit(self.step or 0)
+        for one in self.members.values():
+            self._end_later(one, self.chance.uniform(0.05, 0.5), EXIT_TERMINATED)
+
+    def _end_later(self, program: Program, seconds: float, exit_code: int) -> None:
+        self.clock.after(seconds, lambda: None if program.is_frozen else program.end(exit_code))
+
+    def terminate(self, program: Program) -> None:
+        """The first to be told tells the others; where that is impossible, SIGTERM simply ends it."""
+        can_save = self.script.saves_on_sigterm and not self.is_evaluator
+        if not can_save or self.step is None or not self._can_step():
+            program.end(signal=15)
+        else:
+            self.stop_asked = True
+
+    def lost(self, program: Program, *, at_once: bool) -> None:
+        """A member is gone or frozen: what becomes of the others."""
+        if self.is_over or self.script.strategy is Strategy.INDEPENDENT:
+            return
+        if self.script.strategy is Strategy.PARAMETER_SERVER and program.seat[0] is Role.WORKER:
+            return
+        if self.step is None:
+            return
+        self.is_over = True
+        for one in self.members.values():
+            if one is not program and self._notices(one):
+                short = at_once and self.chance.random() < 0.5
+                wait = self.chance.uniform(0.0, 0.4) if short else COLLECTIVE_TIMEOUT
+                self._end_later(one, wait, 1)
+
+    def thawed(self, program: Program) -> None:
+        if self.is_over:
+            program.end(1)
+        elif self.step is None and len(self.members) == self.size:
+            self._begin()
+
+    def _notices(self, program: Program) -> bool:
+        """Parameter servers and their workers only serve."""
+        is_server = self.script.strategy is Strategy.PARAMETER_SERVER
+        return program.seat[0] is Role.CHIEF if is_server else True
