@@ -1,4 +1,7 @@
-"""What is worth saying about a run at one moment, in words: shared by the live and the plain view; pure."""
+"""What is worth saying about a run at one moment, in words: steps, measures, what happened to it.
+
+Called by `frame` (live view) and `render_plain`, which only place the words. Pure; knows no terminal.
+"""
 
 from typing import NamedTuple
 
