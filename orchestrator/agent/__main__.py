@@ -9,7 +9,7 @@ import sys
 if not getattr(sys.flags, "safe_path", False) and sys.path[:1] == [os.getcwd()]:
     del sys.path[0]
 
-from orchestrator.agent.main import main  # noqa: E402  # only now is it certain what gets imported
+from orchestrator.agent.main import main  # only now is it certain what gets imported
 
 if __name__ == "__main__":
     # Threads of gRPC must not delay the end: whatever matters has been sent and closed by `main`.
