@@ -3,6 +3,7 @@
 Called by `frame` (live view) and `render_plain`, which only place the words. Pure; knows no terminal.
 """
 
+import math
 from typing import NamedTuple
 
 from orchestrator.api.status import JobStatus
@@ -44,7 +45,8 @@ def measures(view: RunView) -> list[str]:
 
 
 def eta(view: RunView) -> str:
-    return "" if view.eta_seconds is None else f"ETA {wording.duration(view.eta_seconds)}"
+    """Rounded up: a run with half a second to go is not over."""
+    return f"ETA {wording.duration(math.ceil(view.eta_seconds))}" if view.eta_seconds else ""
 
 
 def progress_line(view: RunView) -> str:

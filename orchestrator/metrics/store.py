@@ -64,11 +64,18 @@ class _Job:
 
 
 class Store:
-    """All jobs of this process, by UID."""
+    """All jobs of this process, by UID. `namespace`: said of every job in place of its own, as for local runs."""
 
-    def __init__(self, allowed_metrics: tuple[str, ...] = (), retention: timedelta = RETENTION) -> None:
+    def __init__(
+        self,
+        allowed_metrics: tuple[str, ...] = (),
+        retention: timedelta = RETENTION,
+        *,
+        namespace: str | None = None,
+    ) -> None:
         self._names = allowed_names(allowed_metrics)
         self._retention = retention
+        self._namespace = namespace
         self._jobs: dict[str, _Job] = {}
         self._fleet = Fleet()
         self._lock = threading.Lock()
@@ -85,7 +92,7 @@ class Store:
             if report.step is not None and role is not Role.EVALUATOR and life and life.first_step_at is None:
                 life.first_step_at = now
                 if life.watched_from_start:
-                    self._fleet.observe_first_step(job.namespace, elapsed(life.submitted, now))
+                    self._fleet.observe_first_step(known.key.namespace, elapsed(life.submitted, now))
 
     def observe_status(self, job: TensorFlowJob, status: JobStatus, now: datetime) -> None:
         """To be called with a status that was written, never with one that is about to be."""
@@ -99,7 +106,7 @@ class Store:
             known.training.strategy = job.spec.strategy
             if known.life is None:
                 known.life = LifeFold(job, status, now)
-                self._fleet.observe_created(key.namespace, known.life.watched_from_start)
+                self._fleet.observe_created(known.key.namespace, known.life.watched_from_start)
             self._observe_transition(known, known.life, status, now)
             known.life.observe(job, status, now)
 
@@ -165,7 +172,8 @@ class Store:
     def _job(self, key: JobKey, now: datetime) -> _Job:
         known = self._jobs.get(key.uid)
         if known is None:
-            known = self._jobs[key.uid] = _Job(key, self._names, now)
+            named = JobKey(self._namespace or key.namespace, key.name, key.uid)
+            known = self._jobs[key.uid] = _Job(named, self._names, now)
         known.touched = max(known.touched, now)
         return known
 

@@ -20,7 +20,7 @@ def test_a_wide_terminal_has_it_all_in_five_lines() -> None:
     assert lines_of(build_view(), 160) == [
         "digits-cnn/3  Running  attempt 2  1:05  (restarted 1×: worker-1 was killed by SIGKILL, 14 steps lost)"
         "  metrics http://127.0.0.1:9400/metrics",
-        "━━━━━━━━━━━━━━━━━━━━━━━━━━━━━╸━━━━━━━━━━  312/420 steps  74 %  ETA 0:11   loss 0.082  accuracy 0.974"
+        "━━━━━━━━━━━━━━━━━━━━━━━━━━━━━╸━━━━━━━━━━  312/420 steps  74 %  ETA 0:12   loss 0.082  accuracy 0.974"
         "  val_accuracy 0.981  2,310 examples/s",
         "chief-0   running  pid 4121  step 312  41 ms/step",
         "worker-0  running  pid 4125  step 312  41 ms/step",
@@ -33,7 +33,7 @@ def test_eighty_columns_take_a_few_lines_more() -> None:
         "digits-cnn/3  Running  attempt 2  1:05",
         "(restarted 1×: worker-1 was killed by SIGKILL, 14 steps lost)",
         "metrics http://127.0.0.1:9400/metrics",
-        "━━━━━━━━━━━━━━━━━━━━━━━━━━━━━╸━━━━━━━━━━  312/420 steps  74 %  ETA 0:11",
+        "━━━━━━━━━━━━━━━━━━━━━━━━━━━━━╸━━━━━━━━━━  312/420 steps  74 %  ETA 0:12",
         "loss 0.082  accuracy 0.974  val_accuracy 0.981  2,310 examples/s",
         "chief-0   running  pid 4121  step 312  41 ms/step",
         "worker-0  running  pid 4125  step 312  41 ms/step",
@@ -51,7 +51,7 @@ def test_forty_columns_are_enough() -> None:
         "digits-cnn/3  Running  attempt 2  1:05",
         "(restarted 1×: worker-1 was killed by S…",
         "metrics http://127.0.0.1:9400/metrics",
-        "312/420 steps  74 %  ETA 0:11",
+        "312/420 steps  74 %  ETA 0:12",
         "loss 0.082  accuracy 0.974",
         "val_accuracy 0.981  2,310 examples/s",
         "chief-0   running  step 312",

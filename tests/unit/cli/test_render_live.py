@@ -92,7 +92,7 @@ def test_the_frame_is_redrawn_in_place_and_events_scroll_by_above(terminal: Term
         screen = terminal.screen()
     assert [line[10:] for line in screen.text[:2]] == ["GPUs: none", "worker-1 was killed by SIGKILL"]
     assert screen.text[2].startswith("digits-cnn/3  Running  attempt 2  3:20  (restarted 1×")
-    assert "  200/420 steps  47 %  ETA 0:11   loss 0.082" in screen.text[3]
+    assert "  200/420 steps  47 %  ETA 0:12   loss 0.082" in screen.text[3]
     assert screen.text[4:] == [
         "chief-0   running  pid 4121  step 200  41 ms/step",
         "worker-0  running  pid 4125  step 200  41 ms/step",

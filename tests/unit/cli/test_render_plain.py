@@ -33,7 +33,7 @@ def test_a_run_as_it_reads() -> None:
         "without effect on this machine: schedulingPolicy",
         "metrics http://127.0.0.1:9400/metrics",
         "attempt 1 starts with 3 replicas",
-        "1/420 steps (0 %)  ETA 0:11  loss 0.082  accuracy 0.974  val_accuracy 0.981  2,310 examples/s",
+        "1/420 steps (0 %)  ETA 0:12  loss 0.082  accuracy 0.974  val_accuracy 0.981  2,310 examples/s",
         "warning: worker-1 was killed by SIGKILL",
         "",
         "digits-cnn/3 succeeded after 1:12   val_accuracy 0.981   accuracy 0.987   loss 0.042   "

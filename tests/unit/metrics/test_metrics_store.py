@@ -3,10 +3,12 @@
 import math
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from orchestrator.api.status import Cause, JobStatus, Phase
 from orchestrator.api.types import Role, Strategy
+from orchestrator.metrics.life import key_of
 from orchestrator.metrics.store import Store, allowed_names
 from tests.fixtures.training_reports import (
     BATCH_SHARE,
@@ -335,3 +337,18 @@ def test_a_status_without_reports_is_a_sample_too() -> None:
     job = store.sample(NOW).jobs[0]
     assert job.training.progress.step is None
     assert job.training.metrics == ()
+
+
+def test_local_runs_are_of_the_namespace_local_whatever_their_file_says() -> None:
+    store = Store(namespace="local")
+    job = build_job()
+    elsewhere = msgspec.structs.replace(
+        job, metadata=msgspec.structs.replace(job.metadata, namespace="default")
+    )
+    store.observe_status(elsewhere, JobStatus(), NOW)
+    store.fold(key_of(elsewhere), Role.CHIEF, 0, build_report(steps=1), later(1))
+    sample = store.sample(later(2))
+    assert [job.key for job in sample.jobs] == [KEY]
+    assert [(each.namespace, sum(each.submit_to_first_step.counts)) for each in sample.namespaces] == [
+        ("local", 1)
+    ]
