@@ -6,6 +6,7 @@ order; how it is shown is up to the Renderer that it is given.
 
 import asyncio
 import secrets
+import shutil
 import signal
 import tempfile
 from contextlib import AsyncExitStack
@@ -35,7 +36,7 @@ from orchestrator.protocol.messages import Report
 
 SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 """What stops a run gracefully, and the exit code that says so."""
-_LONGEST_SOCKET_PATH = 100
+_LONGEST_SOCKET_PATH = 80
 _LAST_SECONDS = 60.0
 """An agent that has not finished this long after the job's end is killed."""
 
@@ -107,11 +108,11 @@ class LocalSession:
 
     def _socket_path(self) -> Path:
         """In the run folder, unless that makes a longer path than the kernel takes."""
-        path = self.run_plan.folder.path / ".coordinator" / "s"
-        if len(str(path)) <= _LONGEST_SOCKET_PATH:
-            return path
-        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="tfo-"))
-        return Path(folder) / "s"
+        folder = self.run_plan.folder.path / ".coordinator"
+        if len(str(folder / "s")) <= _LONGEST_SOCKET_PATH:
+            self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            return folder / "s"
+        return Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="tfo-"))) / "s"
 
     async def run(self, refresh_seconds: float) -> None:
         """Until the job has ended and every agent is gone."""

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from orchestrator.protocol import agent_environment as names
+
 AGENT_MODULE = "orchestrator.agent"
 _GONE_SECONDS = 5.0
 
@@ -37,18 +39,18 @@ class AgentSpec:
 
     def variables(self, parent_fd: int) -> dict[str, str]:
         return dict(self.environ) | {
-            "TFO_AGENT_ADDRESS": self.address,
-            "TFO_AGENT_TOKEN": self.token,
-            "TFO_AGENT_JOB_UID": self.job_uid,
-            "TFO_AGENT_ROLE": self.role,
-            "TFO_AGENT_INDEX": str(self.index),
-            "TFO_AGENT_UID": self.uid,
-            "TFO_AGENT_COMMAND": json.dumps(self.argv),
-            "TFO_AGENT_WORKING_DIR": str(self.working_dir),
-            "TFO_AGENT_ENVIRONMENT": json.dumps({"PYTHONPATH": self.environ.get("PYTHONPATH")}),
-            "TFO_AGENT_LOG_DIR": str(self.log_dir),
-            "TFO_AGENT_PARENT_FD": str(parent_fd),
-            "TFO_AGENT_REPORT_SECONDS": f"{self.report_seconds:g}",
+            names.ADDRESS: self.address,
+            names.TOKEN: self.token,
+            names.JOB_UID: self.job_uid,
+            names.ROLE: self.role,
+            names.INDEX: str(self.index),
+            names.UID: self.uid,
+            names.COMMAND: json.dumps(self.argv),
+            names.WORKING_DIR: str(self.working_dir),
+            names.ENVIRONMENT: json.dumps({"PYTHONPATH": self.environ.get("PYTHONPATH")}),
+            names.LOG_DIR: str(self.log_dir),
+            names.PARENT_FD: str(parent_fd),
+            names.REPORT_SECONDS: f"{self.report_seconds:g}",
             "PYTHONPATH": _import_path(),
         }
 
@@ -69,7 +71,7 @@ class AgentProcess:
         try:
             with errors.open("ab") as file:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", AGENT_MODULE],
+                    [sys.executable, "-P", "-m", AGENT_MODULE],
                     stdin=subprocess.DEVNULL,
                     stdout=file,
                     stderr=file,
