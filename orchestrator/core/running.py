@@ -89,7 +89,7 @@ def _hang(turn: Turn, gang: tuple[MemberFate, ...]) -> End | None:
 def _start_timeout(turn: Turn, attempt: Attempt, gang: tuple[MemberFate, ...]) -> End | None:
     """From Run to the first step; for programs that report nothing, to a living process."""
     limit = turn.spec.recovery.start_timeout_seconds
-    if not limit or not turn.has_agents or _starting_seconds(turn, attempt) <= limit:
+    if not limit or not turn.has_agents or _starting_seconds(turn, attempt) < limit:
         return None
     late = next((one.member for one in gang if one.fate is Fate.WAITING), None)
     slow = next(
@@ -213,9 +213,8 @@ def _missing_pods(turn: Turn, attempt: Attempt, gang: tuple[MemberFate, ...]) ->
 
 def _next_look(turn: Turn, attempt: Attempt, gang: tuple[MemberFate, ...]) -> float | None:
     """When time alone may change the decision: hang, start timeout, a spare replica that does not get ready."""
-    recovery = turn.spec.recovery
-    waits = [recovery.hang_timeout_seconds - seating.silence(agent) for _, agent in _alive_agents(turn, gang)]
-    waits.append(recovery.start_timeout_seconds - _starting_seconds(turn, attempt))
+    waits = [seating.hang_left(turn, agent) for _, agent in _alive_agents(turn, gang)]
+    waits.append(turn.spec.recovery.start_timeout_seconds - _starting_seconds(turn, attempt))
     if _missing_seats(turn, attempt):
         waits.append(seating.LOOK_SECONDS)
-    return min((wait for wait in waits if wait > 0), default=None)
+    return min((wait for wait in waits if wait is not None and wait > 0), default=None)

@@ -80,7 +80,16 @@ def silence(agent: Agent) -> float:
 def is_silent(turn: Turn, agent: Agent) -> bool:
     """No step for hangTimeoutSeconds, armed by the first one, and not because it is busy with something else."""
     limit = turn.spec.recovery.hang_timeout_seconds
-    return limit > 0 and not agent.busy and silence(agent) > limit
+    return limit > 0 and not agent.busy and silence(agent) >= limit
+
+
+def hang_left(turn: Turn, agent: Agent) -> float | None:
+    """Seconds until it may be found to hang."""
+    limit = turn.spec.recovery.hang_timeout_seconds
+    if not limit:
+        return None
+    left = limit - silence(agent)
+    return left if left > 0 else LOOK_SECONDS
 
 
 def hang(turn: Turn, member: Member) -> End:

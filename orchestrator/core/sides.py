@@ -14,6 +14,7 @@ from orchestrator.core import ending, membership, policies, seating, stopping
 from orchestrator.core.actions import Action, Decision, Event, EventType, Reason, WantedOrder
 from orchestrator.core.cause import End, Fate, MemberFate, unexplained
 from orchestrator.core.membership import Seat
+from orchestrator.core.observed import Agent
 from orchestrator.core.opening import member_address
 from orchestrator.core.turn import Turn
 from orchestrator.core.wanted import run_side
@@ -183,6 +184,9 @@ def _follow(turn: Turn, side: Side) -> _Outcome:
     end = found.end if found.fate is Fate.ENDED else _unasked_end(turn, side, found)
     if end is not None:
         return _ended(turn, side, end)
+    if found.fate is Fate.ALIVE:
+        agent = _stepping_agent(turn, side)
+        return _Outcome(side, look_again=seating.hang_left(turn, agent) if agent else None)
     wait = turn.until(side.not_before)
     if found.fate is Fate.WAITING and wait > 0:
         return _Outcome(side, look_again=wait)
@@ -193,10 +197,14 @@ def _unasked_end(turn: Turn, side: Side, found: MemberFate) -> End | None:
     """It hangs, or was ended by an order that was not ours."""
     if found.fate is Fate.TOLD and found.end is None:
         return unexplained(turn, found.member)
-    agent = turn.agents.get(side.uid) if found.fate is Fate.ALIVE else None
-    if agent is not None and side.role is not Role.EVALUATOR and seating.is_silent(turn, agent):
-        return seating.hang(turn, found.member)
-    return None
+    agent = _stepping_agent(turn, side) if found.fate is Fate.ALIVE else None
+    return seating.hang(turn, found.member) if agent and seating.is_silent(turn, agent) else None
+
+
+def _stepping_agent(turn: Turn, side: Side) -> Agent | None:
+    """Of who makes steps by itself: an evaluator waits for checkpoints, a worker of ParameterServer for the chief."""
+    makes_steps = membership.is_alone(turn.spec, side.role) and membership.is_trainer(side.role)
+    return turn.agents.get(side.uid) if makes_steps else None
 
 
 def _ended(turn: Turn, side: Side, end: End) -> _Outcome:

@@ -78,6 +78,10 @@ class Program:
         if self.training is not None and self.is_alive:
             self.training.lost(self, at_once=False)
 
+    @property
+    def is_training(self) -> bool:
+        return self.training is not None and self.training.step is not None
+
     def thaw(self) -> None:
         """SIGCONT: if its peers have given up meanwhile, so does it."""
         if self.is_frozen:

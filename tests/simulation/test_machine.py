@@ -281,15 +281,18 @@ class Machine(RuleBasedStateMachine):
             self._settle()
 
     def _settle(self) -> None:
-        """The faults stop: the job has to end, and nothing of it may go on."""
+        """The faults stop: the job has to end, and nothing of it may go on.
+
+        Nobody can see that a program hangs which has never said that it made a step.
+        """
         world = self.world
         world.network.weather = FAIR
         world.network.cut.clear()
         for name in self._nodes(up=False):
             world.cluster.restore_node(name)
         world.backend.catch_up(world.key)
-        if not (world.has_agents and world.script.reports):
-            for one in world.living:
+        for one in world.living:
+            if not (world.has_agents and world.script.reports and one.is_training):
                 one.thaw()
         if world.controller is None:
             world.start_controller()
