@@ -4,7 +4,10 @@ Made by `cli.run` around a session. A disk that is full never ends a run: what w
 """
 
 import asyncio
+import os
+from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
@@ -32,6 +35,7 @@ class Recording:
         self._server: MetricsServer | None = None
         self._log = MetricsLog(self._folder.metrics_jsonl)
         self._lost = 0
+        self._told = 0
 
     async def __aenter__(self) -> Self:
         if self._options.metrics_port:
@@ -51,7 +55,6 @@ class Recording:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._write_last()
         if self._server is not None:
             self._server.close()
 
@@ -61,8 +64,8 @@ class Recording:
             connected=counts.connected, messages=counts.messages, auth_failures=counts.denials
         )
 
-    def look(self, view: RunView) -> str:
-        """Appends to metrics.jsonl what is new; returns what has to be said, if anything."""
+    def look(self, view: RunView) -> Iterator[str]:
+        """Appends to metrics.jsonl what is new; gives what has to be said: by programs, or of a full disk."""
         training = self._session.store.training(view.info.uid, view.now)
         self._log.append(training, view.attempt, view.now)
         lost = self._log.lost_lines + self._session.backend.lost_writes
@@ -74,7 +77,8 @@ class Recording:
             else ""
         )
 
-    def _write_last(self) -> None:
+    def finish(self) -> None:
+        """The last values, before the summary says where they are."""
         now = utc_now()
         view = self._session.view(now)
         self._log.append(self._session.store.training(view.info.uid, now), view.attempt, now, last=True)
@@ -100,7 +104,7 @@ class Tee:
         self._written: JsonRenderer | None = None
 
     def __enter__(self) -> Self:
-        self._file = self._folder.events.open("a", encoding="utf-8")
+        self._file = _opened(self._folder.events)
         self._written = JsonRenderer(self._file, self._folder.job, self._folder.number)
         self._written.__enter__()
         return self
@@ -115,7 +119,7 @@ class Tee:
 
     def refresh(self, view: RunView) -> None:
         self._shown.refresh(view)
-        if note := self._recording.look(view):
+        for note in self._recording.look(view):
             self._shown.note(note, view.now)
 
     def told(self, event: RunEvent) -> None:
@@ -130,3 +134,11 @@ class Tee:
         self._shown.close(summary)
         if self._written is not None:
             self._written.close(summary)
+
+
+def _opened(path: Path) -> IO[str]:
+    """Events of a run that cannot be kept are still shown."""
+    try:
+        return path.open("a", encoding="utf-8")
+    except OSError:
+        return open(os.devnull, "a", encoding="utf-8")

@@ -59,7 +59,7 @@ def _notes(run: RunPlan, asked: TensorFlowJob) -> tuple[str, ...]:
 
 
 async def _run(run: RunPlan, options: RunOptions, notes: tuple[str, ...]) -> int:
-    store = Store()
+    store = Store(namespace="local")
     async with LocalSession(run, store) as session, recording.Recording(session, options) as record:
         with (
             renderer_for(options.output, sys.stdout, run.folder.job, run.folder.number) as shown,
@@ -70,6 +70,7 @@ async def _run(run: RunPlan, options: RunOptions, notes: tuple[str, ...]) -> int
             for note in notes:
                 renderer.note(note, utc_now())
             await session.run(REFRESH_SECONDS)
+            record.finish()
             summary = _summary(session, store)
             renderer.close(summary)
         await record.linger()

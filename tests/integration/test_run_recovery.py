@@ -200,7 +200,7 @@ def test_a_signal_stops_the_run_gracefully(launch: Launcher, number: signal.Sign
 
 def test_a_second_signal_kills(launch: Launcher) -> None:
     run = launch.training(1, STEPS="100000", IGNORE_TERM="1")
-    run.in_attempt(1)
+    run.saved(10)
     run.process.send_signal(signal.SIGINT)
     wait_until(lambda: run.status and run.status.attempt and run.status.attempt.stopping, "the wish to stop")
     run.process.send_signal(signal.SIGINT)
