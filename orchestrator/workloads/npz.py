@@ -42,14 +42,19 @@ def _read(path: Path) -> dict[str, Array]:
     if not path.is_file():
         raise DataError("there is no such file" if not path.exists() else "is not a file")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise DataError("is a single array, not an .npz archive; write it with numpy.savez")
-            present = [name for name in (*_REQUIRED, *_OPTIONAL) if name in archive.files]
-            _require_keys(present, archive.files)
-            return {name: _member(archive, name) for name in present}
+        # Opened here, since NumPy leaves a file that it cannot read open.
+        with path.open("rb") as file:
+            return _members(np.load(file, allow_pickle=False))
     except _UNREADABLE as error:
         raise DataError(f"is not a readable .npz file ({error}); write it with numpy.savez") from None
+
+
+def _members(archive: object) -> dict[str, Array]:
+    if not isinstance(archive, np.lib.npyio.NpzFile):
+        raise DataError("is a single array, not an .npz archive; write it with numpy.savez")
+    present = [name for name in (*_REQUIRED, *_OPTIONAL) if name in archive.files]
+    _require_keys(present, archive.files)
+    return {name: _member(archive, name) for name in present}
 
 
 def _require_keys(present: list[str], all_names: list[str]) -> None:

@@ -19,6 +19,29 @@ from orchestrator.workloads.batches import (
 )
 from orchestrator.workloads.data import Samples
 
+_DEVICE_DATASET = "_create_device_dataset"
+
+
+def end_promptly() -> None:
+    """Keeps TensorFlow from tuning the buffer in front of each device, which has one element and nothing to tune.
+
+    Why? The thread that tunes looks up at ever longer intervals, at last of a minute, and whoever drops the iterator
+    waits for that thread: `fit` then returns up to a minute after its last step.
+    """
+    import tensorflow as tf
+    from tensorflow.python.data.ops import multi_device_iterator_ops
+
+    original = getattr(multi_device_iterator_ops, _DEVICE_DATASET, None)
+    if original is None:
+        return
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    setattr(
+        multi_device_iterator_ops,
+        _DEVICE_DATASET,
+        lambda *arguments: original(*arguments).with_options(options),
+    )
+
 
 def training_dataset(strategy: Any, samples: Samples, *, batch: int, seed: int, step: int) -> Any:
     """Endless (x, y, weight) from step `step` on; one element per replica and step."""

@@ -15,7 +15,7 @@ from orchestrator.workloads.cluster import build_strategy, limit_threads
 from orchestrator.workloads.data import Data, load
 from orchestrator.workloads.export import digest_weights, export_model
 from orchestrator.workloads.models import Trainable, build_model, require_shape
-from orchestrator.workloads.pipeline import training_dataset
+from orchestrator.workloads.pipeline import end_promptly, training_dataset
 from orchestrator.workloads.plan import TrainingPlan, plan_training
 from orchestrator.workloads.validation import Scores, build_validation
 
@@ -51,6 +51,7 @@ def run(options: Trainable, me: Context, folders: Folders) -> int:
     require_shape(options, data)
     limit_threads()
     keras_fix.apply()
+    end_promptly()
     strategy = build_strategy()
     with strategy.scope():
         model = build_model(options, data)
