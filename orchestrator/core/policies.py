@@ -12,6 +12,7 @@ from orchestrator.core.actions import Reason
 from orchestrator.core.cause import SIGNAL_BASE, End
 
 BACKOFF_CAP_SECONDS = 60.0
+BACKOFF_DOUBLINGS = 6
 NO_PROGRESS_ATTEMPTS = 5
 KEPT_ATTEMPTS = 10
 
@@ -113,7 +114,8 @@ def restarts_since_progress(ended: tuple[EndedAttempt, ...]) -> int:
 
 
 def backoff(count: int) -> float:
-    return 0.0 if count <= 1 else min(BACKOFF_CAP_SECONDS, 2.0 ** (count - 2))
+    """An evaluator restarts without limit: whatever the count, the power has to stay a number."""
+    return 0.0 if count <= 1 else min(BACKOFF_CAP_SECONDS, 2.0 ** min(count - 2, BACKOFF_DOUBLINGS))
 
 
 _PHRASES: dict[Cause, str] = {

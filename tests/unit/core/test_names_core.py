@@ -1,5 +1,7 @@
 """Names: deterministic, and the only place that formats them."""
 
+from itertools import pairwise
+
 from msgspec.structs import replace
 
 from orchestrator.api.types import Role
@@ -34,7 +36,7 @@ def test_the_base_port_is_the_templates_if_it_has_one() -> None:
 
 def test_attempts_in_sequence_never_share_a_port() -> None:
     ports = [names.port(2222, number) for number in range(1, 100)]
-    assert all(one != other for one, other in zip(ports, ports[1:], strict=False))
+    assert all(one != other for one, other in pairwise(ports))
     assert set(ports) == set(range(2222, 2222 + names.PORT_RANGE))
 
 
