@@ -4,7 +4,7 @@
 still too early to tell. Called by `decide`. Pure: what peers do after the first end is a consequence and never judged.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -198,15 +198,18 @@ def verdict(turn: Turn, attempt: Attempt, found: tuple[MemberFate, ...]) -> Verd
 
 
 def _cause(turn: Turn, found: tuple[MemberFate, ...]) -> End | None:
-    """The weightiest of the ends that came together with the first; a halted member explains its peers' exits."""
-    ends = [one.end for one in found if one.end is not None and one.fate is Fate.ENDED]
-    if not ends:
+    """The weightiest of the ends that came together with the first; a halted member explains its peers' exits.
+
+    That a member was disrupted often comes to light last: its peers fail before anybody misses its node.
+    """
+    ends = [one.end for one in found if one.end is not None]
+    actual = [one.end for one in found if one.end is not None and one.fate is Fate.ENDED]
+    if not actual:
         return None
-    first = min(end.at for end in ends)
-    announced = [
-        replace(one.end, at=first) for one in found if one.end is not None and one.fate is not Fate.ENDED
-    ]
-    chosen = min((*(end for end in ends if _is_together(turn, first, end)), *announced), key=_weight)
+    first = min(end.at for end in actual)
+    together = [end for end in actual if _is_together(turn, first, end)]
+    disrupted = [end for end in ends if end.cause.is_disruption]
+    chosen = min((*together, *disrupted), key=_weight)
     halted = [one.member for one in found if one.stopped]
     if halted and chosen.cause is Cause.PROGRAM_EXIT:
         return End(halted[0], Cause.HANG, turn.now, message="the program was stopped by a signal (SIGSTOP)")

@@ -5,7 +5,7 @@ invariants. A controller can be killed between any two of its calls to the outsi
 """
 
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -45,13 +45,25 @@ def run_now(work: Coroutine[Any, Any, float | None]) -> float | None:
     raise AssertionError("the memory backend must not wait")
 
 
+class Halt:
+    """A moment at which a process may be stopped (SIGSTOP) for as long as the test likes."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield
+
+
 @dataclass
 class Controller:
-    """One life of the controller. `calls_left`: to the outside until it is killed; None: it lives on."""
+    """One life of the controller. `calls_left`: to the outside until it is killed; None: it lives on.
+
+    `halts`: it is stopped before its next write; whoever drives its turn decides when it goes on.
+    """
 
     world: "World"
     term: int
     calls_left: int | None = None
+    halts: bool = False
+    performed: list[Action] = field(default_factory=list)
     events: list[tuple[datetime, Event]] = field(default_factory=list)
     turns: int = 0
 
@@ -84,6 +96,8 @@ class Controller:
 
     async def write_status(self, key: str, status: JobStatus, version: str) -> str:
         self._step()
+        if self.halts:
+            await Halt()
         before = self.world.backend.status(key)
         written = await self.world.backend.write_status(key, status, version)
         self.world.ledger.recorded(before, self.world.backend.status(key))
@@ -94,6 +108,7 @@ class Controller:
         if isinstance(action, CreateReplica):
             self.world.ledger.creates(action)
             self.world.render_pod(action)
+        self.performed.append(action)
         await self.world.backend.perform(key, action)
 
     # controller.reconcile's Agents, Telemetry and Watcher
@@ -107,6 +122,8 @@ class Controller:
         self.coordinator.set_wanted(job_uid, orders)
 
     def progress(self, uid: str, now: datetime) -> Progress:
+        if self.world.progress is not None:
+            return self.world.progress
         steps = [one.step for one in self.coordinator.agents(uid) if one.step is not None]
         return Progress(step=max(steps), update_time=now) if steps else Progress()
 
@@ -139,6 +156,7 @@ class World(AgentWorld):
         self.programs: dict[str, Program] = {}
         self.events: list[tuple[datetime, Event]] = []
         self.controller: Controller | None = None
+        self.progress: Progress | None = None
         self._trainings: dict[str, Training] = {}
         self._pod_envs: dict[tuple[Role, int, int], dict[str, str]] = {}
         self._term = 0
@@ -361,6 +379,11 @@ class World(AgentWorld):
         self.agents[uid].die()
         self.cluster.end(uid, signal=9)
         self._hang_up(uid)
+
+    def vanish_all(self) -> None:
+        """Every replica is gone at once."""
+        for one in self.cluster.replicas(self.key):
+            self.cluster.vanish(one.uid)
 
     def kill_container(self, name: str) -> None:
         """The kernel kills the whole container for memory."""

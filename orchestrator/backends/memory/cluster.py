@@ -52,11 +52,12 @@ class IdleRuntime:
 
 
 class Node:
-    """A machine. A lost one says nothing any more, and nothing on it runs."""
+    """A machine. A lost one says nothing any more, and nothing on it runs; a full one takes no more replicas."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.is_up = True
+        self.is_full = False
         self.uids: set[str] = set()
 
 
@@ -194,8 +195,8 @@ class Cluster:
     # --- inside
 
     def _place(self, uid: str) -> None:
-        """On the emptiest node that is up; without one it stays Pending."""
-        usable = [one for one in self.nodes.values() if one.is_up]
+        """On the emptiest node that has room; without one it stays Pending."""
+        usable = [one for one in self.nodes.values() if one.is_up and not one.is_full]
         if not usable or self._replicas[uid].error:
             return
         node = min(usable, key=lambda one: (len(one.uids), one.name))
