@@ -15,7 +15,7 @@ from orchestrator.api.types import TensorFlowJob
 from orchestrator.backends.local.run_folder import RunFolder
 from orchestrator.cli import exit_codes, jobs, outputs, preparation, recording
 from orchestrator.cli.arguments import RunOptions
-from orchestrator.cli.errors import Refused
+from orchestrator.cli.errors import WrongJob
 from orchestrator.cli.rendering import renderer_for
 from orchestrator.cli.session import LocalSession, RunPlan, utc_now
 from orchestrator.cli.summary import Ending, Summary, collect_summary
@@ -29,7 +29,7 @@ def run_command(options: RunOptions) -> int:
     """Raises Refused for everything that is wrong before the start."""
     built = jobs.job_from_options(options.job)
     if not isinstance(built, jobs.BuiltJob):
-        raise Refused("\n".join(str(error) for error in built))
+        raise WrongJob("\n".join(str(error) for error in built))
     preparation.check_tensorflow(built.job)
     job = preparation.effective(built.job)
     source = _source(options, job)
