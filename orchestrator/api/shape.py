@@ -69,6 +69,14 @@ def allows_null(cls: type[msgspec.Struct], field: Field) -> bool:
     return cls is Metadata and not field.is_required
 
 
+_BLANKS: Mapping[type[inspect.Type], object] = {
+    inspect.IntType: 0,
+    inspect.FloatType: 0.0,
+    inspect.BoolType: False,
+    inspect.VarTupleType: (),
+}
+
+
 def blank(type_: inspect.Type) -> object:
     """A stand-in for a value that could not be read, so that everything else can still be judged."""
     if isinstance(type_, inspect.StructType):
@@ -76,7 +84,7 @@ def blank(type_: inspect.Type) -> object:
     if isinstance(type_, inspect.EnumType):
         first: Enum = next(iter(type_.cls))
         return first
-    return () if isinstance(type_, inspect.VarTupleType) else ""
+    return _BLANKS.get(type(type_), "")
 
 
 def blank_struct(cls: type[msgspec.Struct]) -> msgspec.Struct:

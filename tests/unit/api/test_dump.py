@@ -33,6 +33,18 @@ def test_words_that_kubectl_would_take_for_booleans_are_quoted() -> None:
     )
 
 
+def test_texts_that_look_like_numbers_of_any_yaml_are_quoted() -> None:
+    for text in ("1e100", "0o17", "y", "1_0", "1:30", "010", "null", "~", "2026-01-01", ".inf", "0x1"):
+        job = written(cnn(f"logs: {{directory: '{text}'}}"))
+        assert f"directory: '{text}'" in dump_yaml(job)
+
+
+def test_what_is_shared_is_written_out() -> None:
+    text = cnn("template: {a: &x [1], b: *x}")
+    assert written(dump_yaml(written(text))).spec.template == {"a": [1], "b": [1]}
+    assert "&" not in dump_yaml(written(text))
+
+
 def test_what_was_written_is_read_again() -> None:
     job = written(cnn("checkpoint: {from: other}\nrecovery: {exitCodes: [{codes: [1], action: Fail}]}"))
     assert written(dump_yaml(job)) == job

@@ -121,3 +121,8 @@ def test_a_flood_of_broken_rules_is_cut() -> None:
     text = cnn().replace(HEAD, HEAD.replace("{name: digits}", f"{{name: digits, labels: {{{labels}}}}}"))
     result = load_text(text, "f")
     assert (len(result.errors), result.dropped) == (MAX_ERRORS, 200 - MAX_ERRORS)
+
+
+def test_a_list_with_unreadable_items_is_still_judged() -> None:
+    text = cnn("recovery: {exitCodes: [{codes: [[], 1, 1, x], action: Fail}]}")
+    assert [error.path[-1] for error in load_text(text, "f").errors] == [0, 2, 3]
