@@ -1,6 +1,6 @@
 """A plain Keras 3 program for MultiWorkerMirroredStrategy; it knows nothing of an orchestrator.
 
-tfo run --workers 2 -- python examples/train.py --lr 0.01
+tfo run --workers 2 -- python examples/train.py --lr 0.1
 """
 
 import argparse
@@ -9,6 +9,7 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 
 import keras
+import numpy as np
 import tensorflow as tf
 from sklearn.datasets import load_digits
 
@@ -17,14 +18,15 @@ GLOBAL_BATCH = 96
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--lr", type=float, default=0.01)
+    parser.add_argument("--lr", type=float, default=0.1)
     parser.add_argument("--epochs", type=int, default=10)
     arguments = parser.parse_args()
 
     strategy = tf.distribute.MultiWorkerMirroredStrategy()  # reads TF_CONFIG; without it: this process alone
     keras.utils.set_random_seed(1)
     x, y = load_digits(return_X_y=True)
-    x = (x.reshape(-1, 8, 8, 1) / 16.0).astype("float32")
+    order = np.random.RandomState(1).permutation(len(x))
+    x, y = (x[order].reshape(-1, 8, 8, 1) / 16.0).astype("float32"), y[order]
     train = tf.data.Dataset.from_tensor_slices((x[:1344], y[:1344])).shuffle(1344, seed=1)
     test = tf.data.Dataset.from_tensor_slices((x[1344:1776], y[1344:1776]))
 
