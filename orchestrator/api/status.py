@@ -171,7 +171,8 @@ class Side(_Struct, frozen=True, kw_only=True):
     """A replica outside the gang (evaluator, workers of ParameterServer, Independent): it restarts alone.
 
     `run`: number of its present program start; it grows with every restart and every attempt it takes part in.
-    `attempt`: the attempt it was last started for. `not_before`: back-off of the next start.
+    `attempt`: the attempt it was last started for. `not_before`: back-off of the next start. `announced`: the
+    disruption that its replica was seen to be about to end by.
     """
 
     role: Role
@@ -184,6 +185,7 @@ class Side(_Struct, frozen=True, kw_only=True):
     start_time: datetime | None = None
     not_before: datetime | None = None
     restore_step: int | None = None
+    announced: Cause | None = None
     cause: Cause | None = None
     exit_code: int | None = None
     succeeded: bool = False

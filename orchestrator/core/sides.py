@@ -4,6 +4,7 @@ Called by `decide` beside its chain. Each restarts alone, under a run number of 
 never touch the job, those of the others count as the job's restarts and disruptions.
 """
 
+import dataclasses
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -181,9 +182,10 @@ def _follow(turn: Turn, side: Side) -> _Outcome:
     found = stopping.side_fate(turn, side)
     if found.fate is Fate.SUCCEEDED:
         return _Outcome(replace(side, succeeded=True))
-    end = found.end if found.fate is Fate.ENDED else _unasked_end(turn, side, found)
+    end = _as_announced(side, found.end) if found.fate is Fate.ENDED else _unasked_end(turn, side, found)
     if end is not None:
         return _ended(turn, side, end)
+    side = replace(side, announced=found.end.cause if found.end else side.announced)
     if found.fate is Fate.ALIVE:
         agent = _stepping_agent(turn, side)
         return _Outcome(side, look_again=seating.hang_left(turn, agent) if agent else None)
@@ -191,6 +193,11 @@ def _follow(turn: Turn, side: Side) -> _Outcome:
     if found.fate is Fate.WAITING and wait > 0:
         return _Outcome(side, look_again=wait)
     return _Outcome(side, order=_run_order(turn, side) if found.fate is Fate.WAITING else None)
+
+
+def _as_announced(side: Side, end: End | None) -> End | None:
+    """Its replica may be gone before anybody looks: what was announced holds."""
+    return dataclasses.replace(end, cause=side.announced) if end and side.announced else end
 
 
 def _unasked_end(turn: Turn, side: Side, found: MemberFate) -> End | None:
@@ -218,6 +225,7 @@ def _ended(turn: Turn, side: Side, end: End) -> _Outcome:
         run=side.run + 1 if keeps_seat else side.run,
         restarts=side.restarts + 1,
         not_before=turn.later(wait),
+        announced=None,
         restore_step=_restore_step(turn, (side.role, side.index)),
         cause=end.cause,
         exit_code=end.exit_code,

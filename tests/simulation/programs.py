@@ -181,6 +181,14 @@ class Training:
         for one in self.members.values():
             self._end_later(one, self.chance.uniform(0.05, 0.5), EXIT_TERMINATED)
 
+    def _stop_alone(self, program: Program) -> None:
+        """The chief holds what there is to save; who serves just goes."""
+        if program.seat[0] is Role.CHIEF:
+            self.disk.commit(self.step or 0)
+            self._end_later(program, 0.3, EXIT_TERMINATED)
+        else:
+            program.end(signal=15)
+
     def _end_later(self, program: Program, seconds: float, exit_code: int) -> None:
         self.clock.after(seconds, lambda: None if program.is_frozen else program.end(exit_code))
 
@@ -189,6 +197,8 @@ class Training:
         can_save = self.script.saves_on_sigterm and not self.is_evaluator
         if not can_save or self.step is None or not self._can_step():
             program.end(signal=15)
+        elif self.script.strategy is Strategy.PARAMETER_SERVER:
+            self._stop_alone(program)
         else:
             self.stop_asked = True
 
