@@ -99,12 +99,15 @@ class LocalBackend:
         return seated.process.spec.uid if seated else ""
 
     async def observe(self, key: str) -> LocalView | None:
+        if key != self._folder.job:
+            return None
         status = self._state.status
+        seated = sorted(self._seats.items(), key=lambda item: _place(item[0]))
         return LocalView(
             job=self._state.job,
             status=status,
             version=str(self._state.version),
-            replicas=tuple(self._replica(seat, one) for seat, one in sorted(self._seats.items())),
+            replicas=tuple(self._replica(seat, one) for seat, one in seated),
             services=tuple(sorted(self._services)),
             ports=self._ports(status),
         )
@@ -123,22 +126,23 @@ class LocalBackend:
         )
 
     def _ports(self, status: JobStatus) -> dict[str, int]:
-        """Reserved once for the attempt after the newest one; those of older attempts are given back."""
+        """Reserved once for the attempt after the newest one; only then are those of older attempts given back, so
+        that an attempt never gets a port of the one before it."""
         newest = (
             status.attempt.number
             if status.attempt
             else max((one.number for one in status.attempts), default=0)
         )
         number = newest if status.attempt else newest + 1
-        for old in [one for one in self._reserved if one < number]:
-            self._reserved.pop(old).release()
         if number not in self._reserved and not status.phase.is_final:
             seats = membership.seats(self._state.job.spec)
             self._reserved[number] = Reservation(names.member(role, index) for role, index in seats)
+        for old in [one for one in self._reserved if one < number]:
+            self._reserved.pop(old).release()
         return self._reserved[number].ports if number in self._reserved else {}
 
     async def write_status(self, key: str, status: JobStatus, version: str) -> str:
-        if version != str(self._state.version):
+        if key != self._folder.job or version != str(self._state.version):
             raise Conflict(f"{key}: version {version} is not the newest")
         self._state = with_status(self._state, status)
         self._save()
@@ -157,6 +161,8 @@ class LocalBackend:
         self._save()
 
     async def perform(self, key: str, action: Action) -> None:
+        if key != self._folder.job:
+            return
         match action:
             case CreateReplica():
                 self._create((action.role, action.index), action.attempt)
@@ -226,6 +232,11 @@ class LocalBackend:
         for one in self._reserved.values():
             one.release()
         self._reserved.clear()
+
+
+def _place(seat: Seat) -> tuple[int, int]:
+    """The order of seats, which is not that of the roles' names."""
+    return list(Role).index(seat[0]), seat[1]
 
 
 def _phase(code: int | None) -> ReplicaPhase:
