@@ -4,6 +4,7 @@ Imported by the tests in this folder. `World.step` decides and feeds the status 
 was decided, as a backend and agents that never fail would. Judges nothing and uses no clock but its own.
 """
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 from msgspec.structs import replace
@@ -32,14 +33,14 @@ def seat(name: str) -> membership.Seat:
     return Role(role), int(index)
 
 
-def replica(name: str, **changes: object) -> Replica:
+def replica(name: str, /, **changes: object) -> Replica:
     """One that runs; its UID is its name."""
     role, index = seat(name)
     made = Replica(role=role, index=index, uid=name, attempt=1, phase=ReplicaPhase.RUNNING, since=NOW)
     return replace(made, **changes)
 
 
-def agent(uid: str, **changes: object) -> Agent:
+def agent(uid: str, /, **changes: object) -> Agent:
     """One that is connected and idle."""
     return replace(Agent(uid=uid, connected=True, since=NOW), **changes)
 
@@ -58,14 +59,14 @@ def ended(cause: Cause = Cause.PROGRAM_EXIT, number: int = 1, **changes: object)
     return replace(EndedAttempt(number, cause, NOW, NOW), **changes)
 
 
-def end(cause: Cause = Cause.PROGRAM_EXIT, name: str = "worker-1", **facts: object) -> End:
+def end(cause: Cause = Cause.PROGRAM_EXIT, name: str = "worker-1", /, **facts: object) -> End:
     exit_code, signal, message = facts.get("exit_code"), facts.get("signal"), facts.get("message", "")
     assert exit_code is None or isinstance(exit_code, int)
     assert signal is None or isinstance(signal, int)
     return End(member(name), cause, NOW, exit_code, signal, str(message))
 
 
-def observed(job: TensorFlowJob | None = None, **changes: object) -> Observed:
+def observed(job: TensorFlowJob | None = None, /, **changes: object) -> Observed:
     return replace(Observed(job=job or make_job(), status=JobStatus()), **changes)
 
 
@@ -94,7 +95,7 @@ class World:
         self.services: tuple[str, ...] = ()
         self.events: list[Event] = []
         self.obedient = True
-        self._made = 0
+        self._made: Counter[str] = Counter()
 
     @property
     def has_agents(self) -> bool:
@@ -122,14 +123,13 @@ class World:
 
     def go(self, seconds: float = 0.0) -> Decision:
         """Steps and carries out until nothing changes any more; the last decision."""
-        decision = self.step(seconds)
-        for _ in range(MAX_TURNS):
+        for wait in (seconds, *[0.0] * MAX_TURNS):
             before = self.observed()
+            decision = self.step(wait)
             self.carry_out(decision)
-            decision = self.step()
-            if self.observed() == before:
+            if self.observed() == before and not decision.actions:
                 return decision
-        raise AssertionError(f"does not settle: {decision}")
+        raise AssertionError(f"does not settle: {self.status}")
 
     def running(self) -> "World":
         """Its first attempt runs."""
@@ -154,8 +154,8 @@ class World:
 
     def create(self, name: str, number: int = 1) -> None:
         """A new replica under this name, with a UID of its own."""
-        self._made += 1
-        uid = f"{name}.{self._made}"
+        self._made[name] += 1
+        uid = f"{name}.{self._made[name]}"
         self.pods[name] = replica(name, uid=uid, attempt=number, since=self.now)
         if self.has_agents:
             self.agents[name] = agent(uid, since=self.now)
@@ -179,15 +179,15 @@ class World:
 
     # --- what a test does to it
 
-    def tell(self, name: str, **changes: object) -> None:
+    def tell(self, name: str, /, **changes: object) -> None:
         """Its agent says something else."""
         self.agents[name] = replace(self.agents[name], **changes)
 
-    def set(self, name: str, **changes: object) -> None:
+    def set(self, name: str, /, **changes: object) -> None:
         """Its pod is seen otherwise."""
         self.pods[name] = replace(self.pods[name], **changes)
 
-    def exit(self, name: str, code: int | None = 1, **facts: object) -> None:
+    def exit(self, name: str, code: int | None = 1, /, **facts: object) -> None:
         """Its program ends unasked."""
         if self.has_agents:
             found = {"state": ProgramState.EXITED, "exit_code": code, "since": self.now, **facts}

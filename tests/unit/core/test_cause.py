@@ -1,5 +1,7 @@
 """Who ended an attempt, and when that is certain."""
 
+from datetime import datetime
+
 import pytest
 
 from orchestrator.api.status import Attempt, Cause
@@ -16,23 +18,25 @@ NAMES = ("chief-0", "worker-0", "worker-1")
 BARE = make_job(recovery=WITHOUT_AGENTS)
 
 
-def runs(name: str, **changes: object) -> Agent:
+def runs(name: str, /, **changes: object) -> Agent:
     return agent(name, **{"attempt": 1, "state": ProgramState.RUNNING, **changes})
 
 
-def exited(name: str, code: int | None = 1, after: float = 0.0, **changes: object) -> Agent:
+def exited(name: str, code: int | None = 1, after: float = 0.0, /, **changes: object) -> Agent:
     facts = {"state": ProgramState.EXITED, "exit_code": code, "since": later(after), **changes}
     return runs(name, **facts)
 
 
-def seen(*agents: Agent, replicas: tuple[Replica, ...] = (), gone: str = "", **changes: object) -> Observed:
+def seen(
+    *agents: Agent, replicas: tuple[Replica, ...] = (), gone: str = "", leader_since: datetime | None = None
+) -> Observed:
     """Three members that run, apart from those named."""
     said = {one.uid for one in agents}
     pods = {one.uid for one in replicas} | {gone}
     return observed(
         agents=(*agents, *(runs(name) for name in NAMES if name not in said)),
         replicas=(*replicas, *(replica(name) for name in NAMES if name not in pods)),
-        **changes,
+        leader_since=leader_since,
     )
 
 
@@ -61,7 +65,7 @@ def test_nothing_is_wrong_with_a_running_attempt() -> None:
 
 
 def test_the_first_exit_is_the_cause_and_later_ones_are_consequences() -> None:
-    found = judge(seen(exited("worker-1", 3, after=0), exited("worker-0", 1, after=16)), seconds=16)
+    found = judge(seen(exited("worker-1", 3, 0), exited("worker-0", 1, 16)), seconds=16)
     assert named(found) == (Cause.PROGRAM_EXIT, "worker-1")
     assert found.end is not None
     assert found.end.exit_code == 3
@@ -74,12 +78,12 @@ def test_a_plain_exit_waits_half_a_second_for_a_weightier_end() -> None:
 
 
 def test_a_signal_within_half_a_second_beats_an_exit_code() -> None:
-    what = seen(exited("worker-0", 1), exited("worker-1", None, after=0.5, signal=9))
+    what = seen(exited("worker-0", 1), exited("worker-1", None, 0.5, signal=9))
     assert named(judge(what)) == (Cause.PROGRAM_SIGNAL, "worker-1")
 
 
 def test_a_signal_after_half_a_second_is_a_consequence() -> None:
-    what = seen(exited("worker-0", 1), exited("worker-1", None, after=0.6, signal=6))
+    what = seen(exited("worker-0", 1), exited("worker-1", None, 0.6, signal=6))
     assert named(judge(what)) == (Cause.PROGRAM_EXIT, "worker-0")
 
 
@@ -141,9 +145,7 @@ def test_a_new_leader_waits_until_agents_have_had_time_to_come_back() -> None:
 
 
 def test_what_a_new_leader_is_told_came_in_no_order() -> None:
-    what = seen(
-        exited("worker-0", 1, after=0), exited("worker-1", None, after=20, signal=9), leader_since=NOW
-    )
+    what = seen(exited("worker-0", 1, 0), exited("worker-1", None, 20, signal=9), leader_since=NOW)
     assert named(judge(what, seconds=21)) == (Cause.PROGRAM_SIGNAL, "worker-1")
 
 
@@ -174,10 +176,12 @@ def test_a_loss_that_is_taken_back_still_ends_the_attempt() -> None:
     ],
 )
 def test_ends_that_an_agent_reports(
-    facts: dict[str, int | None], expected: tuple[Cause, int | None, int | None]
+    facts: dict[str, object], expected: tuple[Cause, int | None, int | None]
 ) -> None:
-    code = facts.pop("code")
-    found = fate(seen(exited("worker-1", code, last_lines=("last",), **facts)))
+    code = facts.get("code")
+    assert code is None or isinstance(code, int)
+    others = {name: value for name, value in facts.items() if name != "code"}
+    found = fate(seen(exited("worker-1", code, last_lines=("last",), **others)))
     assert found.end is not None
     assert (found.end.cause, found.end.exit_code, found.end.signal) == expected
     assert (found.end.last_lines, found.end.at) == (("last",), NOW)

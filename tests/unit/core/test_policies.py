@@ -29,7 +29,7 @@ def spec(
     ).spec
 
 
-def reason(of: JobSpec, made: int = 0, **facts: object) -> Reason | None:
+def reason(of: JobSpec, made: int = 0, /, **facts: object) -> Reason | None:
     cause = facts.pop("cause", Cause.PROGRAM_EXIT)
     assert isinstance(cause, Cause)
     found = policies.failure(of, JobStatus(restarts=made), end(cause, **facts))

@@ -1,0 +1,305 @@
+"""An open attempt: started once, watched for hangs, slow starts, announced ends and resizes."""
+
+import pytest
+from msgspec.structs import replace
+
+from orchestrator.api.status import Cause, CheckpointStatus, Phase
+from orchestrator.api.types import Recovery, Strategy, TensorFlowJob
+from orchestrator.core.actions import CreateReplica, DeleteReplica, Reason
+from orchestrator.core.observed import Disruption, ReplicaPhase
+from orchestrator.protocol.messages import ProgramState, Run, SaveAndStop, Stop
+from tests.simulation.jobs import WITHOUT_AGENTS, gang, make_job
+from tests.unit.core.build import World
+
+
+def with_workers(job: TensorFlowJob, count: int) -> TensorFlowJob:
+    """The same job, resized."""
+    return replace(job, spec=replace(job.spec, replica_specs=gang(count)))
+
+
+def world_of(workers: int = 2, least: int | None = None, **recovery: object) -> World:
+    job = make_job(gang(workers, least=least), recovery=replace(Recovery(), **recovery))
+    return World(job).running()
+
+
+def steps(world: World, step: int = 1, silence: float = 0.0) -> None:
+    """Everybody has done this step, so long ago."""
+    for name in world.agents:
+        world.tell(name, step=step, seconds_since_step=silence, reported=True)
+
+
+def test_a_running_attempt_is_left_alone() -> None:
+    world = world_of()
+    decision = world.step()
+    assert (decision.actions, decision.wanted, decision.events) == ((), (), ())
+    assert world.reasons() == [Reason.CREATED, Reason.STARTING, Reason.RUNNING]
+
+
+def test_running_is_when_every_program_lives() -> None:
+    world = world_of()
+    world.status = replace(world.status, phase=Phase.RESTARTING)
+    world.tell("worker-1", attempt=0, state=ProgramState.IDLE)
+    decision = world.step()
+    assert world.status.phase is Phase.RESTARTING
+    assert isinstance(world.order(decision, "worker-1"), Run)
+    assert world.order(decision, "worker-0") is None
+
+
+def test_an_agent_that_still_runs_an_older_program_ends_it_first() -> None:
+    world = world_of()
+    world.tell("worker-1", attempt=0, state=ProgramState.RUNNING)
+    assert world.order(world.step(), "worker-1") == Stop(0, 0.0)
+
+
+def test_the_loss_is_recorded_and_survivors_killed_before_the_cause_is_sure() -> None:
+    world = world_of()
+    world.exit("worker-0")
+    decision = world.step()
+    assert world.status.attempt is not None
+    assert world.status.attempt.broken_since == world.now
+    assert {world.order(decision, name) for name in world.pods} == {Stop(1, 0.0)}
+    assert decision.requeue_after == 0.5
+    first = world.now
+    world.step(0.2)
+    assert world.status.attempt is not None
+    assert world.status.attempt.broken_since == first
+    world.step(0.3)
+    assert world.causes() == [(Cause.PROGRAM_EXIT, "worker-0")]
+    assert (world.status.restarts, world.status.phase) == (1, Phase.RESTARTING)
+
+
+# --- hangs
+
+
+def test_no_step_for_the_whole_time_is_a_hang_of_the_most_silent() -> None:
+    world = world_of(hang_timeout_seconds=60)
+    steps(world, silence=59)
+    assert world.step().requeue_after == 1
+    steps(world, silence=60)
+    world.tell("worker-1", seconds_since_step=61.0)
+    world.step()
+    assert world.causes() == [(Cause.HANG, "worker-1")]
+
+
+def test_a_halted_program_is_the_one_that_hangs() -> None:
+    world = world_of(hang_timeout_seconds=60)
+    steps(world, silence=60)
+    world.tell("worker-0", stopped=True)
+    world.step()
+    assert world.causes() == [(Cause.HANG, "worker-0")]
+
+
+def test_nobody_hangs_while_somebody_is_busy() -> None:
+    world = world_of(hang_timeout_seconds=60)
+    steps(world, silence=100)
+    world.tell("worker-1", busy="saving")
+    assert world.step().requeue_after == 1.0
+    assert world.status.attempts == ()
+
+
+@pytest.mark.parametrize("facts", [{"step": None}, {"step": 1, "seconds_since_step": None}])
+def test_the_first_step_arms_the_hang(facts: dict[str, object]) -> None:
+    world = world_of(hang_timeout_seconds=60, start_timeout_seconds=0)
+    steps(world, silence=0)
+    world.tell("worker-1", **{"seconds_since_step": 999.0, **facts})
+    world.step(10_000)
+    assert world.status.attempts == ()
+
+
+def test_a_hang_timeout_of_0_is_off() -> None:
+    world = world_of(hang_timeout_seconds=0)
+    steps(world, silence=10_000_000)
+    assert world.step(10_000).requeue_after is None
+    assert world.status.attempts == ()
+
+
+# --- slow starts
+
+
+def test_no_first_step_in_time() -> None:
+    world = world_of(start_timeout_seconds=60)
+    world.tell("worker-1", reported=True)
+    assert world.step(59).requeue_after == 1
+    world.step(1)
+    assert world.causes() == [(Cause.START_TIMEOUT, "worker-1")]
+
+
+def test_a_program_that_is_not_even_alive_in_time() -> None:
+    world = world_of(start_timeout_seconds=60)
+    world.tell("worker-1", attempt=0, state=ProgramState.IDLE)
+    world.step(60)
+    assert world.causes() == [(Cause.START_TIMEOUT, "worker-1")]
+
+
+def test_a_program_that_reports_nothing_has_started_when_it_lives() -> None:
+    world = world_of(start_timeout_seconds=60)
+    world.step(600)
+    assert world.status.attempts == ()
+
+
+def test_a_start_timeout_of_0_is_off() -> None:
+    world = world_of(start_timeout_seconds=0)
+    world.tell("worker-1", attempt=0, state=ProgramState.IDLE)
+    world.step(10_000)
+    assert world.status.attempts == ()
+
+
+def test_a_new_leader_starts_the_start_timeout_anew() -> None:
+    world = world_of(start_timeout_seconds=60)
+    world.tell("worker-1", attempt=0, state=ProgramState.IDLE)
+    world.step(40)
+    world.others["leader_since"] = world.now
+    world.step(59)
+    assert world.status.attempts == ()
+    world.step(1)
+    assert world.causes() == [(Cause.START_TIMEOUT, "worker-1")]
+
+
+# --- announced ends
+
+
+@pytest.mark.parametrize("facts", [{"disruption": Disruption.PREEMPTED}, {"foreign_deletion": True}])
+def test_an_announced_end_lets_everybody_save(facts: dict[str, object]) -> None:
+    world = world_of()
+    world.set("worker-1", **facts)
+    decision = world.step()
+    assert {world.order(decision, name) for name in world.pods} == {SaveAndStop(1, 30.0)}
+    assert world.status.attempts == ()
+    world.go()
+    assert [one.member for one in world.status.attempts] == ["worker-1"]
+    assert (world.status.disruptions, world.status.restarts) == (1, 0)
+
+
+# --- resizes
+
+
+def test_more_workers_are_got_ready_before_the_attempt_is_stopped() -> None:
+    world = world_of(1)
+    world.job = with_workers(world.job, 2)
+    decision = world.step()
+    assert [type(one) for one in decision.actions] == [CreateReplica]
+    assert world.status.attempt is not None
+    assert world.status.attempt.stopping is None
+    world.carry_out(decision)
+    world.tell("worker-1", connected=False)
+    assert world.step().requeue_after == 1.0
+    assert world.status.attempt.stopping is None
+    world.tell("worker-1", connected=True)
+    assert world.order(world.step(), "worker-0") == SaveAndStop(1, 30.0)
+    world.go()
+    assert (world.status.resizes, world.status.restarts) == (1, 0)
+    assert world.status.attempt is not None
+    assert len(world.status.attempt.members) == 3
+    assert Reason.RESIZED in world.reasons()
+
+
+def test_fewer_workers() -> None:
+    world = world_of(2)
+    world.job = with_workers(world.job, 1)
+    world.go()
+    assert world.status.attempt is not None
+    assert [one.name for one in world.status.attempt.members] == ["chief-0", "worker-0"]
+    assert "worker-1" not in world.pods
+
+
+def elastic() -> World:
+    """Worker 1 was left out."""
+    world = World(make_job(gang(2, least=1)))
+    world.services = ("job-tfo",)
+    world.create("chief-0")
+    world.create("worker-0")
+    world.step()
+    for _ in range(3):
+        world.obedient = True
+        decision = world.step(60 if world.status.attempt is None else 0)
+        world.carry_out(replace(decision, actions=()))
+    assert world.status.attempt is not None
+    assert len(world.status.attempt.members) == 2
+    return world
+
+
+def test_a_left_out_place_is_filled_and_kept_quiet() -> None:
+    world = elastic()
+    decision = world.step()
+    assert [type(one) for one in decision.actions] == [CreateReplica]
+    world.carry_out(decision)
+    assert world.order(world.step(), "worker-1") == Stop(1, 0.0)
+
+
+def test_growing_back_waits_for_a_checkpoint_and_ten_minutes() -> None:
+    world = elastic()
+    world.create("worker-1")
+    world.step(700)
+    assert world.status.attempt is not None
+    assert world.status.attempt.stopping is None
+    world.tell("chief-0", checkpoint_step=5)
+    world.step()
+    assert world.status.attempt.stopping is not None
+    assert world.status.attempt.stopping.cause is Cause.RESIZE
+
+
+def test_growing_back_happens_at_most_once_in_ten_minutes() -> None:
+    world = elastic()
+    world.create("worker-1")
+    world.tell("chief-0", checkpoint_step=5)
+    world.step(500)
+    assert world.status.attempt is not None
+    assert world.status.attempt.stopping is None
+    assert world.status.checkpoint == CheckpointStatus(5, world.now)
+    world.step(200)
+    assert world.status.attempt.stopping is None
+
+
+def test_replicas_that_are_alone_need_no_resize() -> None:
+    job = make_job(gang(1, chief=False), strategy=Strategy.INDEPENDENT)
+    world = World(job).running()
+    world.job = replace(job, spec=replace(job.spec, replica_specs=gang(2, chief=False)))
+    world.go()
+    assert world.status.attempt is not None
+    assert (world.status.attempt.number, world.status.resizes) == (1, 0)
+    assert world.agents["worker-1"].state is ProgramState.RUNNING
+
+
+# --- without agents
+
+
+def test_bare_pods_are_recorded_as_they_appear() -> None:
+    world = World(make_job(recovery=WITHOUT_AGENTS)).running()
+    assert world.status.attempt is not None
+    assert [one.uid for one in world.status.attempt.members] == ["chief-0.1", "worker-0.1", "worker-1.1"]
+    assert world.step().requeue_after is None
+
+
+def test_a_bare_pod_of_an_older_attempt_is_no_member() -> None:
+    world = World(make_job(recovery=WITHOUT_AGENTS))
+    world.services = ("job-tfo",)
+    world.step()
+    world.create("worker-1", 0)
+    actions = world.step().actions
+    assert world.status.attempt is not None
+    assert [one.uid for one in world.status.attempt.members] == ["", "", ""]
+    assert [f"{one.role}-{one.index}" for one in actions if isinstance(one, CreateReplica)] == [
+        "chief-0",
+        "worker-0",
+    ]
+
+
+def test_bare_pods_are_resized_at_once() -> None:
+    world = World(make_job(recovery=WITHOUT_AGENTS)).running()
+    job = with_workers(world.job, 1)
+    world.job = job
+    decision = world.step()
+    assert {type(one) for one in decision.actions} == {DeleteReplica}
+    assert world.status.attempt is not None
+    assert world.status.attempt.stopping is not None
+
+
+def test_a_bare_attempt_ends_with_its_first_pod() -> None:
+    world = World(make_job(recovery=WITHOUT_AGENTS)).running()
+    world.exit("worker-1", 137)
+    world.step()
+    assert world.causes() == [(Cause.PROGRAM_SIGNAL, "worker-1")]
+    world.go()
+    assert world.status.attempt is not None
+    assert {one.attempt for one in world.pods.values()} == {2}
+    assert {one.phase for one in world.pods.values()} == {ReplicaPhase.RUNNING}
