@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import Self, TextIO
 
 from orchestrator.backends.local.run_folder import RunFolder
 from orchestrator.cli.arguments import RunOptions
@@ -71,11 +71,12 @@ class Recording:
         lost = self._log.lost_lines + self._session.backend.lost_writes
         is_first = lost > 0 and self._lost == 0
         self._lost = lost
-        return (
-            f"cannot write to {self._folder.path}: {self._log.error or 'disk full'}; training goes on"
-            if is_first
-            else ""
-        )
+        if is_first:
+            why = self._log.error or "the disk is full"
+            yield f"cannot write to {self._folder.path}: {why}; training goes on"
+        notes = self._session.store.notes(view.info.uid)
+        yield from notes[self._told :]
+        self._told = len(notes)
 
     def finish(self) -> None:
         """The last values, before the summary says where they are."""
@@ -100,7 +101,7 @@ class Tee:
         self._shown = shown
         self._recording = recording
         self._folder = folder
-        self._file: IO[str] | None = None
+        self._file: TextIO | None = None
         self._written: JsonRenderer | None = None
 
     def __enter__(self) -> Self:
@@ -136,9 +137,9 @@ class Tee:
             self._written.close(summary)
 
 
-def _opened(path: Path) -> IO[str]:
+def _opened(path: Path) -> TextIO:
     """Events of a run that cannot be kept are still shown."""
     try:
         return path.open("a", encoding="utf-8")
     except OSError:
-        return open(os.devnull, "a", encoding="utf-8")
+        return Path(os.devnull).open("a", encoding="utf-8")
