@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from msgspec.structs import replace
 
-from orchestrator.api.status import Attempt, Cause, EndedAttempt, JobStatus, Member
+from orchestrator.api.status import Attempt, Cause, EndedAttempt, JobStatus, Member, Phase
 from orchestrator.api.types import AgentMode, Role, TensorFlowJob
 from orchestrator.core import membership, names
 from orchestrator.core.actions import CreateReplica, CreateService, Decision, DeleteReplica, Event, Reason
@@ -213,6 +213,20 @@ class World:
         """What this replica's agent is told."""
         uid = self.pods[name].uid
         return next((one.order for one in decision.wanted if one.uid == uid), None)
+
+    def phase(self) -> Phase:
+        return self.status.phase
+
+    def opened(self) -> Attempt:
+        """The attempt that is open."""
+        assert self.status.attempt is not None, self.status
+        return self.status.attempt
+
+    def is_open(self) -> bool:
+        return self.status.attempt is not None
+
+    def state(self, name: str) -> ProgramState:
+        return self.agents[name].state
 
     def causes(self) -> list[tuple[Cause, str]]:
         return [(one.cause, one.member) for one in self.status.attempts]

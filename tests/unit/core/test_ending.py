@@ -63,10 +63,10 @@ def test_all_workers() -> None:
     for name in ("chief-0", "worker-0"):
         world.exit(name, 0)
         world.step()
-    assert world.status.phase is Phase.RUNNING
+    assert world.phase() is Phase.RUNNING
     world.exit("worker-1", 0)
     world.step()
-    assert world.status.phase is Phase.SUCCEEDED
+    assert world.phase() is Phase.SUCCEEDED
 
 
 def test_without_a_chief_the_first_member_decides() -> None:
@@ -74,7 +74,7 @@ def test_without_a_chief_the_first_member_decides() -> None:
     world.obedient = False
     world.exit("worker-0", 0)
     world.step()
-    assert world.status.phase is Phase.SUCCEEDED
+    assert world.phase() is Phase.SUCCEEDED
 
 
 def test_parameter_servers_finish_at_once() -> None:
@@ -88,10 +88,10 @@ def test_workers_of_parameter_servers_decide_too_where_all_do() -> None:
     job = make_job(servers(1, 1), strategy=Strategy.PARAMETER_SERVER, success=SuccessPolicy.ALL_WORKERS)
     world = succeeded(job)
     world.step()
-    assert world.status.phase is Phase.RUNNING
+    assert world.phase() is Phase.RUNNING
     world.exit("worker-0", 0)
     world.step()
-    assert world.status.phase is Phase.SUCCEEDED
+    assert world.phase() is Phase.SUCCEEDED
 
 
 def test_a_decider_that_was_never_seated_has_not_succeeded() -> None:
@@ -100,7 +100,7 @@ def test_a_decider_that_was_never_seated_has_not_succeeded() -> None:
     world.lose("worker-0")
     world.status = replace(world.status, sides=())
     world.step()
-    assert world.status.phase is Phase.RUNNING
+    assert world.phase() is Phase.RUNNING
 
 
 def test_every_replica_alone_has_to_succeed() -> None:
@@ -108,11 +108,11 @@ def test_every_replica_alone_has_to_succeed() -> None:
     world = World(job).running()
     world.exit("worker-0", 0)
     world.go()
-    assert world.status.phase is Phase.RUNNING
+    assert world.phase() is Phase.RUNNING
     world.obedient = False
     world.exit("worker-1", 0)
     world.step()
-    assert world.status.phase is Phase.SUCCEEDED
+    assert world.phase() is Phase.SUCCEEDED
 
 
 # --- failure
@@ -130,7 +130,7 @@ def test_a_suspended_job_has_no_deadline() -> None:
     world = World(make_job(run_policy=RunPolicy(active_deadline_seconds=100, suspend=True)))
     world.step()
     world.step(1000)
-    assert world.status.phase is Phase.SUSPENDED
+    assert world.phase() is Phase.SUSPENDED
 
 
 def test_a_refused_replica_fails_the_job_with_the_servers_words() -> None:
@@ -147,7 +147,7 @@ def test_last_words_of_a_pod_that_ended_are_no_refusal() -> None:
     world.create("worker-1")
     world.set("worker-1", phase=ReplicaPhase.FAILED, error="killed")
     world.step()
-    assert world.status.phase is Phase.CREATED
+    assert world.phase() is Phase.CREATED
 
 
 def test_a_failed_job_finishes_everybody_without_grace() -> None:

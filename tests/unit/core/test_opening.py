@@ -48,15 +48,14 @@ def test_an_attempt_opens_when_everybody_is_connected_and_at_rest() -> None:
     world = ready()
     world.tell("worker-1", connected=False)
     assert world.step().wanted
-    assert world.status.attempt is None
+    assert not world.is_open()
     world.tell("worker-1", connected=True, state=ProgramState.RUNNING)
     decision = world.step()
-    assert world.status.attempt is None
+    assert not world.is_open()
     assert world.order(decision, "worker-1") == Stop(0, 0.0)
     world.tell("worker-1", state=ProgramState.EXITED)
     decision = world.step()
-    assert world.status.attempt is not None
-    assert [one.uid for one in world.status.attempt.members] == ["chief-0.1", "worker-0.1", "worker-1.1"]
+    assert [one.uid for one in world.opened().members] == ["chief-0.1", "worker-0.1", "worker-1.1"]
     assert all(isinstance(one.order, Run) and one.order.attempt == 1 for one in decision.wanted)
     assert world.reasons() == [Reason.CREATED, Reason.STARTING]
     assert world.events[-1].message == "attempt 1 starts with 3 replicas"
@@ -70,7 +69,7 @@ def test_a_replica_that_has_to_go_is_no_member(facts: dict[str, object]) -> None
     world = ready()
     world.set("worker-1", **facts)
     world.step()
-    assert world.status.attempt is None
+    assert not world.is_open()
 
 
 def test_a_dead_replica_is_deleted_once() -> None:
@@ -125,11 +124,10 @@ def test_missing_workers_are_left_out_after_a_while() -> None:
     world.lose("worker-0")
     world.step()
     world.step(59)
-    assert world.status.attempt is None
+    assert not world.is_open()
     world.step(1)
-    assert world.status.attempt is not None
-    assert [one.name for one in world.status.attempt.members] == ["chief-0", "worker-1", "worker-2"]
-    assert world.status.attempt.workers == 3
+    assert [one.name for one in world.opened().members] == ["chief-0", "worker-1", "worker-2"]
+    assert world.opened().workers == 3
 
 
 @pytest.mark.parametrize(
@@ -141,7 +139,7 @@ def test_nobody_else_is_left_out(lost: tuple[str, ...], least: int | None) -> No
         world.lose(name)
     world.step()
     world.step(100)
-    assert world.status.attempt is None
+    assert not world.is_open()
 
 
 def test_a_new_leader_leaves_nobody_out() -> None:
@@ -150,7 +148,7 @@ def test_a_new_leader_leaves_nobody_out() -> None:
     world.step()
     world.others["leader_since"] = turn(seconds=60).now
     world.step(110)
-    assert world.status.attempt is None
+    assert not world.is_open()
 
 
 def test_a_job_without_workers_has_none_to_leave_out() -> None:
@@ -158,15 +156,14 @@ def test_a_job_without_workers_has_none_to_leave_out() -> None:
     world.services = ("job-tfo",)
     world.step()
     world.step(100)
-    assert world.status.attempt is None
+    assert not world.is_open()
 
 
 def test_the_newest_checkpoint_is_restored_and_said() -> None:
     world = ready()
     world.tell("worker-1", checkpoint_step=40)
     decision = world.step()
-    assert world.status.attempt is not None
-    assert world.status.attempt.restore_step == 40
+    assert world.opened().restore_step == 40
     assert world.events[-1].message.endswith("from step 40")
     order = world.order(decision, "chief-0")
     assert isinstance(order, Run)
@@ -184,17 +181,16 @@ def test_a_checkpoint_that_agents_do_not_see_yet_is_waited_for() -> None:
     world.status = JobStatus(start_time=NOW, checkpoint=CheckpointStatus(80, NOW))
     world.tell("chief-0", checkpoint_step=40)
     world.step(9)
-    assert world.status.attempt is None
+    assert not world.is_open()
     world.step(1)
-    assert world.status.attempt is not None
-    assert world.status.attempt.restore_step == 40
+    assert world.opened().restore_step == 40
 
 
 def test_no_checkpoint_seen_where_one_is_known_is_waited_for_too() -> None:
     world = ready()
     world.status = JobStatus(start_time=NOW, checkpoint=CheckpointStatus(80, NOW))
     world.step(9)
-    assert world.status.attempt is None
+    assert not world.is_open()
 
 
 def test_the_back_off_is_waited_for_and_looked_at() -> None:
@@ -203,8 +199,7 @@ def test_the_back_off_is_waited_for_and_looked_at() -> None:
     assert world.step(0.5).requeue_after == 1.0
     assert world.step(1).requeue_after == pytest.approx(0.5)
     world.step(0.5)
-    assert world.status.attempt is not None
-    assert world.status.attempt.number == 4
+    assert world.opened().number == 4
 
 
 def test_what_was_really_lost_is_known_at_the_next_start() -> None:
@@ -219,8 +214,7 @@ def test_reserved_ports_beat_names() -> None:
     world = ready()
     world.others["ports"] = {"chief-0": 4000}
     world.step()
-    assert world.status.attempt is not None
-    assert [one.address for one in world.status.attempt.members] == [
+    assert [one.address for one in world.opened().members] == [
         "127.0.0.1:4000",
         "job-worker-0.job-tfo.default.svc:2223",
         "job-worker-1.job-tfo.default.svc:2223",
@@ -231,7 +225,7 @@ def test_workers_of_parameter_servers_are_cleared_under_their_own_number() -> No
     world = World(make_job(servers(1, 1), strategy=Strategy.PARAMETER_SERVER)).running()
     world.exit("ps-0", None, signal=9)
     world.step()
-    assert world.status.attempt is None
+    assert not world.is_open()
     world.obedient = False
     decision = world.step()
     assert world.order(decision, "worker-0") == Stop(1, 0.0)
@@ -246,10 +240,9 @@ def test_without_agents_the_record_comes_before_the_pods() -> None:
     world = World(make_job(recovery=WITHOUT_AGENTS))
     world.services = ("job-tfo",)
     assert world.step().actions == ()
-    assert world.status.attempt is not None
-    assert [one.uid for one in world.status.attempt.members] == ["", "", ""]
+    assert [one.uid for one in world.opened().members] == ["", "", ""]
     assert world.step().actions == tuple(
-        CreateReplica(role=one.role, index=one.index, attempt=1) for one in world.status.attempt.members
+        CreateReplica(role=one.role, index=one.index, attempt=1) for one in world.opened().members
     )
 
 
@@ -258,15 +251,14 @@ def test_without_agents_old_pods_go_first() -> None:
     world.create("evaluator-0")
     world.set("worker-0", deleting=True)
     assert deleted(world) == ["chief-0.1", "worker-1.1"]
-    assert world.status.attempt is None
+    assert not world.is_open()
 
 
 def test_every_replica_alone_needs_no_barrier() -> None:
     world = World(make_job(gang(2, chief=False), strategy=Strategy.INDEPENDENT))
     world.services = ("job-tfo",)
     world.step()
-    assert world.status.attempt is not None
-    assert len(world.status.attempt.members) == 2
+    assert len(world.opened().members) == 2
 
 
 def test_the_hash_tells_specs_apart() -> None:
@@ -280,6 +272,6 @@ def test_waiting_counts_from_the_last_of_end_start_and_resumption() -> None:
     lost = ended(Cause.NODE_LOST, end_time=turn(seconds=50).now)
     world.status = JobStatus(start_time=NOW, attempts=(lost,))
     world.step(109)
-    assert world.status.attempt is None
+    assert not world.is_open()
     world.step(1)
-    assert world.status.attempt is not None
+    assert world.is_open()

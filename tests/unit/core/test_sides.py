@@ -48,7 +48,7 @@ def test_the_evaluator_starts_with_the_gang_under_its_own_run_number() -> None:
     world = watched()
     found = side(world, "evaluator-0")
     assert (found.uid, found.run) == ("evaluator-0.1", 1)
-    assert world.agents["evaluator-0"].state is ProgramState.RUNNING
+    assert world.state("evaluator-0") is ProgramState.RUNNING
 
 
 def test_its_crashes_wait_longer_each_time_and_count_for_nothing() -> None:
@@ -71,10 +71,10 @@ def test_its_next_start_waits_for_the_back_off() -> None:
     for _ in range(2):
         world.exit("evaluator-0")
         world.go()
-    assert world.agents["evaluator-0"].state is ProgramState.EXITED
+    assert world.state("evaluator-0") is ProgramState.EXITED
     assert world.step(0.4).requeue_after == pytest.approx(0.6)
     world.go(0.6)
-    assert world.agents["evaluator-0"].state is ProgramState.RUNNING
+    assert world.state("evaluator-0") is ProgramState.RUNNING
 
 
 def test_a_lost_evaluator_is_replaced_after_its_back_off() -> None:
@@ -86,7 +86,7 @@ def test_a_lost_evaluator_is_replaced_after_its_back_off() -> None:
     assert world.step(0.4).requeue_after == pytest.approx(0.6)
     world.go(0.6)
     assert world.pods["evaluator-0"].uid == "evaluator-0.3"
-    assert world.agents["evaluator-0"].state is ProgramState.RUNNING
+    assert world.state("evaluator-0") is ProgramState.RUNNING
 
 
 def test_it_may_be_silent_as_long_as_it_likes() -> None:
@@ -100,8 +100,7 @@ def test_it_outlives_an_attempt() -> None:
     world = watched()
     world.exit("worker-0", None, signal=9)
     world.go()
-    assert world.status.attempt is not None
-    assert world.status.attempt.number == 2
+    assert world.opened().number == 2
     assert (side(world, "evaluator-0").run, side(world, "evaluator-0").restarts) == (1, 0)
 
 
@@ -181,8 +180,7 @@ def test_a_worker_restarts_alone_in_the_same_attempt_at_the_same_address() -> No
     world.exit("worker-1", None, signal=9)
     world.go()
     after = side(world, "worker-1")
-    assert world.status.attempt is not None
-    assert world.status.attempt.number == 1
+    assert world.opened().number == 1
     assert (after.address, after.run, after.restarts) == (before.address, 2, 1)
     assert world.status.restarts == 1
     assert world.agents["worker-1"].attempt == 2
@@ -194,7 +192,7 @@ def test_a_lost_worker_gets_a_new_replica_at_the_same_address() -> None:
     world.lose("worker-1")
     world.go()
     assert side(world, "worker-1").address == before
-    assert world.agents["worker-1"].state is ProgramState.RUNNING
+    assert world.state("worker-1") is ProgramState.RUNNING
 
 
 def test_one_worker_restart_too_many_fails_the_job() -> None:
@@ -246,7 +244,7 @@ def test_workers_are_held_while_the_attempt_is_ending() -> None:
     world.obedient = False
     world.exit("ps-0", 1)
     world.step()
-    assert world.status.attempt is not None
+    assert world.is_open()
     world.exit("worker-1", 1)
     world.step(0.1)
     assert side(world, "worker-1").restarts == 0
@@ -304,7 +302,7 @@ def test_a_user_stops_them_all() -> None:
     world = alone()
     world.others["stop_request"] = "Graceful"
     world.go()
-    assert world.status.phase is Phase.STOPPED
+    assert world.phase() is Phase.STOPPED
     assert {one.state for one in world.agents.values()} == {ProgramState.EXITED}
 
 
@@ -321,8 +319,7 @@ def test_bare_workers_are_replaced_one_by_one() -> None:
     world.go()
     assert world.pods["worker-1"].uid != first
     assert (side(world, "worker-1").run, world.status.restarts) == (2, 1)
-    assert world.status.attempt is not None
-    assert world.status.attempt.number == 1
+    assert world.opened().number == 1
 
 
 def test_a_bare_pod_that_is_being_deleted_takes_no_seat() -> None:

@@ -33,7 +33,7 @@ def test_a_users_stop_lets_everybody_save_and_ends_the_job() -> None:
     assert {world.order(decision, name) for name in world.pods} == {SaveAndStop(1, 30.0)}
     assert decision.requeue_after == 30
     world.go()
-    assert world.status.phase is Phase.STOPPED
+    assert world.phase() is Phase.STOPPED
     assert world.causes() == [(Cause.USER, "")]
     assert (world.status.restarts, world.status.disruptions, world.status.resizes) == (0, 0, 0)
     assert world.events[-1].type is EventType.NORMAL
@@ -42,7 +42,7 @@ def test_a_users_stop_lets_everybody_save_and_ends_the_job() -> None:
 def test_a_second_wish_ends_it_at_once() -> None:
     world = ask(World().running(), StopRequest.NOW)
     decision = world.step()
-    assert world.status.phase is Phase.STOPPED
+    assert world.phase() is Phase.STOPPED
     assert {world.order(decision, name) for name in world.pods} == {Stop(1, 0.0)}
 
 
@@ -60,7 +60,7 @@ def test_a_stop_does_not_wait_for_who_has_not_started() -> None:
     for name in ("chief-0", "worker-0"):
         world.exit(name, 143, asked=True)
     world.step()
-    assert world.status.phase is Phase.STOPPED
+    assert world.phase() is Phase.STOPPED
 
 
 def test_at_the_deadline_what_is_left_is_killed() -> None:
@@ -78,9 +78,9 @@ def test_an_unreachable_member_is_not_waited_for_without_end() -> None:
     world.cut("worker-1")
     world.go()
     world.step(149)
-    assert world.status.phase is Phase.RUNNING
+    assert world.phase() is Phase.RUNNING
     world.step(1)
-    assert world.status.phase is Phase.STOPPED
+    assert world.phase() is Phase.STOPPED
 
 
 def test_success_during_a_stop_is_success() -> None:
@@ -89,7 +89,7 @@ def test_success_during_a_stop_is_success() -> None:
     world.step()
     world.exit("chief-0", 0)
     world.step()
-    assert world.status.phase is Phase.SUCCEEDED
+    assert world.phase() is Phase.SUCCEEDED
 
 
 # --- suspension
@@ -102,9 +102,8 @@ def test_suspension_saves_ends_and_deletes_and_resumes_as_if_nothing_happened() 
     assert world.causes() == [(Cause.SUSPEND, "")]
     assert [one.uid for one in world.status.sides] == [""]
     suspend(world, False).go(100)
-    assert world.status.phase is Phase.RUNNING
-    assert world.status.attempt is not None
-    assert world.status.attempt.number == 2
+    assert world.phase() is Phase.RUNNING
+    assert world.opened().number == 2
     assert (world.status.restarts, world.status.start_time) == (0, world.now)
     assert world.status.resume_time == world.now
     assert Reason.RESUMED in world.reasons()
@@ -134,10 +133,9 @@ def test_a_suspension_asks_once() -> None:
     world = World().running()
     world.obedient = False
     suspend(world).step()
-    assert world.status.attempt is not None
-    wish = world.status.attempt.stopping
+    wish = world.opened().stopping
     world.step(5)
-    assert world.status.attempt.stopping == wish
+    assert world.opened().stopping == wish
 
 
 # --- who stops along
@@ -223,7 +221,7 @@ def test_a_restart_policy_never_judges_requests(request_: StopRequest) -> None:
     specs = ReplicaSpecs(chief=ReplicaSpec(restart_policy=RestartPolicy.NEVER))
     world = ask(World(make_job(specs)).running(), request_)
     world.go()
-    assert world.status.phase is Phase.STOPPED
+    assert world.phase() is Phase.STOPPED
 
 
 def test_steps_lost() -> None:
@@ -243,7 +241,7 @@ def test_without_agents_stopping_deletes_pods_with_the_time_that_is_left() -> No
         ("chief-0.1", 30)
     ]
     world.go()
-    assert world.status.phase is Phase.RUNNING
+    assert world.phase() is Phase.RUNNING
     world.lose("worker-0")
     world.go()
-    assert world.status.phase is Phase.STOPPED
+    assert world.phase() is Phase.STOPPED
