@@ -232,6 +232,15 @@ def test_growing_back_waits_for_a_checkpoint_and_ten_minutes() -> None:
     assert wish.cause is Cause.RESIZE
 
 
+def test_growing_back_is_allowed_from_the_tenth_minute_on() -> None:
+    world = elastic()
+    world.create("worker-1")
+    begun = world.opened().start_time
+    world.tell("chief-0", checkpoint_step=5)
+    world.step(600 - (world.now - begun).total_seconds())
+    assert world.opened().stopping is not None
+
+
 def test_growing_back_happens_at_most_once_in_ten_minutes() -> None:
     world = elastic()
     world.create("worker-1")

@@ -48,7 +48,7 @@ def test_a_second_wish_ends_it_at_once() -> None:
 
 def test_a_stop_before_any_attempt() -> None:
     world = ask(World())
-    world.step()
+    assert world.step().requeue_after == 0.0
     assert (world.status.phase, world.reasons()) == (Phase.STOPPED, [Reason.CREATED, Reason.STOPPED])
 
 
