@@ -89,8 +89,9 @@ def complete(
 
 
 def _rests_on(error: FieldError, unreadable: Sequence[FieldError]) -> bool:
+    """An error without a path is about an assignment and concerns no field."""
     paths = (error.path, *error.related)
-    return any(is_near(path, other.path) for path in paths for other in unreadable)
+    return any(is_near(path, other.path) for path in paths for other in unreadable if other.path)
 
 
 def _place(error: FieldError) -> tuple[int, int]:

@@ -102,6 +102,14 @@ def test_a_job_that_comes_from_no_file_is_judged_without_places() -> None:
     ]
 
 
+def test_an_assignment_that_is_none_silences_no_rule() -> None:
+    found = load_text(cnn("checkpoint: {keep: 0}"), "f", ["no assignment"]).errors
+    assert [str(error).split(": ")[:2] for error in found] == [
+        ["--set no assignment", "expected PATH=VALUE, such as spec.runPolicy.backoffLimit=5"],
+        ["f:7:22", "spec.checkpoint.keep"],
+    ]
+
+
 def test_a_document_is_completed_alone() -> None:
     good, bad = parse_documents(f"{cnn()}---\n5", "f")
     assert isinstance(complete_document(good), Completed)
