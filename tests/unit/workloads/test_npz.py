@@ -77,7 +77,7 @@ def with_value(array: Any, value: float) -> Any:
         ({"x_train": X, "y_train": Y[:0]}, "y_train is empty"),
         ({"x_train": X.astype(str), "y_train": Y}, "x_train has type <U32; numbers are needed"),
         ({"x_train": X.astype(complex), "y_train": Y}, "x_train has type complex128"),
-        ({"x_train": with_value(X, np.nan), "y_train": Y}, "x_train holds NaN, infinite or too large values (first in row 3)"),
+        ({"x_train": with_value(X, np.nan), "y_train": Y}, "holds NaN, infinite or too large values (first in row 3)"),
         ({"x_train": with_value(X, np.inf), "y_train": Y}, "first in row 3"),
         ({"x_train": with_value(X, 1e300), "y_train": Y}, "too large values (first in row 3)"),
         ({"x_train": X, "y_train": with_value(Y, -1)}, "y_train holds -1; class numbers start at 0"),
