@@ -51,11 +51,9 @@ def _rows(schema: JsonObject, definitions: JsonObject, parent: str) -> Iterator[
 
 def _referred(field: JsonObject, definitions: JsonObject) -> JsonObject:
     """What the field's type says, where that stands among the definitions."""
-    for part in field.get("allOf", ()):
-        if "$ref" in part:
-            found: JsonObject = definitions[part["$ref"].rpartition("/")[2]]
-            return found
-    return {}
+    references = [part["$ref"] for part in field.get("allOf", ())]
+    found: JsonObject = definitions[references[0].rpartition("/")[2]] if references else {}
+    return found
 
 
 def _type(field: JsonObject, below: JsonObject) -> str:

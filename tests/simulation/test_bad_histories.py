@@ -1,7 +1,6 @@
 """Histories that have hurt others, each by name; the numbers are those of the design's list.
 
-Here they happen in the simulated world, with the real decisions of core and agent. What only real processes or a real
-API server can show is tested there as well.
+Here they happen in the simulated world, with the real decisions of core and agent; others show real processes.
 """
 
 import json
