@@ -51,7 +51,7 @@ def _rows(schema: JsonObject, definitions: JsonObject, parent: str) -> Iterator[
 
 def _referred(field: JsonObject, definitions: JsonObject) -> JsonObject:
     """What the field's type says, where that stands among the definitions."""
-    references = [part["$ref"] for part in field.get("allOf", ())]
+    references = [part["$ref"] for part in field.get("allOf", ()) if "$ref" in part]
     found: JsonObject = definitions[references[0].rpartition("/")[2]] if references else {}
     return found
 
