@@ -6,13 +6,16 @@ variables it is a member of a job. Exit codes: 0 done, 2 wrong input or somethin
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
+from typing import NoReturn
 
 from orchestrator.train import Context, context
 from orchestrator.train.membership import EVALUATOR
+from orchestrator.train.reporter import current
 from orchestrator.workloads.arguments import UsageError, parse, render_help, wants_help
 from orchestrator.workloads.options import Options, PerceptronOptions
 
@@ -64,13 +67,14 @@ def perform(options: Options, me: Context) -> int:
 
     from orchestrator.workloads import evaluator, training
     from orchestrator.workloads.data import DataError
+    from orchestrator.workloads.restoring import RestoreError
 
     try:
         if me.role == EVALUATOR:
             return evaluator.run(options, me)
         folders = training.Folders(me.checkpoint_dir or "", log_dir, me.model_dir or os.curdir)
         return training.run(options, me, folders)
-    except (DataError, training.RestoreError) as error:
+    except (DataError, RestoreError) as error:
         return _refuse(str(error))
 
 
@@ -79,5 +83,18 @@ def _refuse(message: str) -> int:
     return WRONG_INPUT
 
 
+def leave(code: int) -> NoReturn:
+    """Ends this process at once; everything is on disk by now.
+
+    Why not sys.exit? With TensorFlow loaded, taking the interpreter apart costs a second of processor time in every
+    member, on cores that they share.
+    """
+    current().close()
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    leave(main(sys.argv[1:]))

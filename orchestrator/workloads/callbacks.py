@@ -89,15 +89,6 @@ class Summaries(keras.callbacks.Callback):
             writer.flush()
 
 
-def set_dropout_position(model: Any, step: int) -> None:
-    """Goes on with the random numbers of this step: a dropout layer draws once per step, and Keras saves no place."""
-    for layer in model.layers:
-        generator = getattr(layer, "seed_generator", None)
-        if generator is not None:
-            seed = generator.state.numpy()[0]
-            generator.state.assign([seed, step])
-
-
 def reset_metrics_locally(model: Any, strategy: Any) -> None:
     """Sets the metrics to 0 at once on all members; Keras assigns them one by one, with a collective each time."""
 

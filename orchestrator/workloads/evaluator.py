@@ -21,6 +21,7 @@ from orchestrator.workloads.cluster import limit_threads
 from orchestrator.workloads.data import load
 from orchestrator.workloads.models import Trainable, build_model, require_shape
 from orchestrator.workloads.plan import plan_training
+from orchestrator.workloads.restoring import RestoreError, restore
 from orchestrator.workloads.validation import Scores, build_validation
 
 POLL_SECONDS = 0.5
@@ -53,7 +54,7 @@ def judge_all(checkpointer: Checkpointer, model: Any, validate: Callable[[], Sco
         step = find_next(committed_steps(checkpointer.directory), judged)
         if step is None:
             time.sleep(POLL_SECONDS)
-        elif _restore(checkpointer, model, step):
+        elif _is_restored(checkpointer, model, step):
             _judge(validate, step)
             judged = step
 
@@ -63,11 +64,11 @@ def find_next(committed: list[int], judged: int) -> int | None:
     return next((step for step in committed if step > judged), None)
 
 
-def _restore(checkpointer: Checkpointer, model: Any, step: int) -> bool:
+def _is_restored(checkpointer: Checkpointer, model: Any, step: int) -> bool:
     """False if the training has removed it in the meantime."""
     try:
-        checkpointer.restore(model, step)
-    except (OSError, ValueError):
+        restore(checkpointer, model, step)
+    except RestoreError:
         if step in committed_steps(checkpointer.directory):
             raise
         return False

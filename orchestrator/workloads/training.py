@@ -17,11 +17,8 @@ from orchestrator.workloads.export import digest_weights, export_model
 from orchestrator.workloads.models import Trainable, build_model, require_shape
 from orchestrator.workloads.pipeline import end_promptly, training_dataset
 from orchestrator.workloads.plan import TrainingPlan, plan_training
+from orchestrator.workloads.restoring import RestoreError, restore
 from orchestrator.workloads.validation import Scores, build_validation
-
-
-class RestoreError(Exception):
-    """The checkpoint that this attempt is to begin from cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -72,16 +69,7 @@ def _restore(model: Any, checkpointer: Checkpointer | None, me: Context) -> int:
         return 0
     if checkpointer is None:
         raise RestoreError(f"step {step} is to be restored, but TFO_CHECKPOINT_DIR is not set")
-    try:
-        checkpointer.restore(model, step)
-    except (ValueError, OSError) as error:
-        raise RestoreError(
-            f"the checkpoint of step {step} in {checkpointer.directory} cannot be restored into this model ({error}); "
-            "was it made with other arguments?"
-        ) from None
-    from orchestrator.workloads.callbacks import set_dropout_position
-
-    set_dropout_position(model, step)
+    restore(checkpointer, model, step)
     print(f"restored step {step} from {checkpointer.directory}", flush=True)
     return step
 

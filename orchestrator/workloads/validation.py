@@ -13,6 +13,9 @@ from typing import Any, NamedTuple
 from orchestrator.workloads.batches import validation_shares
 from orchestrator.workloads.data import Samples
 
+_HOST = "CPU:0"
+"""Where the examples stay: a GPU gets one batch of them at a time."""
+
 
 class Scores(NamedTuple):
     """How well the model does on the validation set, by the names that Keras uses."""
@@ -26,16 +29,19 @@ def build_validation(strategy: Any, model: Any, samples: Samples, batch: int) ->
     import tensorflow as tf
 
     parts = validation_shares(len(samples), batch, strategy.num_replicas_in_sync)
-    x, y = tf.constant(samples.x), tf.constant(samples.y)
-    positions, weights = tf.constant(parts.positions), tf.constant(parts.weights)
+    with tf.device(_HOST):
+        x, y = tf.constant(samples.x), tf.constant(samples.y)
+        positions, weights = tf.constant(parts.positions), tf.constant(parts.weights)
 
     def in_replica() -> Any:
         context = tf.distribute.get_replica_context()
         own = context.replica_id_in_sync_group
 
         def add(step: Any, sums: Any) -> Any:
-            rows = positions[step, own]
-            return step + 1, sums + _sums(model, tf.gather(x, rows), tf.gather(y, rows), weights[step, own])
+            with tf.device(_HOST):
+                rows, shares = positions[step, own], weights[step, own]
+                inputs, labels = tf.gather(x, rows), tf.gather(y, rows)
+            return step + 1, sums + _sums(model, inputs, labels, shares)
 
         _, sums = tf.while_loop(lambda step, _: step < len(parts.positions), add, (0, tf.zeros([2])))
         return context.all_reduce(tf.distribute.ReduceOp.SUM, sums)

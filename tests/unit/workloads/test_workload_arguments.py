@@ -129,6 +129,16 @@ def test_wrong_input_ends_with_code_2_and_help_with_0(capsys: pytest.CaptureFixt
     assert main([]) == 2
 
 
+def test_data_that_cannot_be_used_ends_with_code_2_before_tensorflow_is_loaded(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "1")
+    was_loaded = "tensorflow" in sys.modules
+    assert main(["cnn", "--data=/nowhere/own.npz"]) == 2
+    assert capsys.readouterr().err == "error: /nowhere/own.npz: there is no such file\n"
+    assert ("tensorflow" in sys.modules) == was_loaded
+
+
 def test_the_perceptron_is_one_process() -> None:
     options = parse(["perceptron"])
     require_place(options, Context())
