@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from orchestrator.api.arguments import normalise_args
 from orchestrator.api.catalog import WORKLOADS
 from orchestrator.api.types import (
+    MAX_REPLICAS,
     JobSpec,
     ReplicaSpecs,
     Strategy,
@@ -51,9 +52,14 @@ def _default_workload(workload: WorkloadSpec | None) -> WorkloadSpec | None:
 
 
 def _default_roles(roles: ReplicaSpecs, strategy: Strategy) -> ReplicaSpecs:
-    """No elasticity unless asked for. Only workers of MultiWorkerMirrored can be fewer at all."""
+    """No elasticity unless asked for. Only workers of MultiWorkerMirrored can be fewer at all.
+
+    A number of workers that is out of its bounds is one error and not two.
+    """
     worker = roles.worker
     if worker is None or worker.min_replicas is not None or strategy is not Strategy.MULTI_WORKER_MIRRORED:
+        return roles
+    if not 1 <= worker.replicas <= MAX_REPLICAS:
         return roles
     return replace(roles, worker=replace(worker, min_replicas=worker.replicas))
 

@@ -101,6 +101,8 @@ def _place(error: FieldError) -> tuple[int, int]:
 def _check_unique(
     job: TensorFlowJob, locate: Locator, seen: dict[tuple[str | None, str], Position]
 ) -> Iterator[FieldError]:
+    if not job.metadata.name:
+        return  # that it has no name is an error of its own
     path: Path = ("metadata", "name")
     key = (job.metadata.namespace, job.metadata.name)
     position = locate(path)

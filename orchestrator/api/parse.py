@@ -93,7 +93,10 @@ def _parse_document(root: Node, filename: str) -> Document:
             errors.add(
                 (key,), f"is missing; write `{key}: {right}`", Position(filename, root.line, root.column)
             )
-    job = Reader(filename, errors).read_struct(TensorFlowJob, root, ())
+    reader = Reader(filename, errors)
+    if root.tag:
+        reader.refuse_tag(root, ())
+    job = reader.read_struct(TensorFlowJob, root, ())
     return Document(job, tuple(errors.items), locate, errors.dropped)
 
 

@@ -46,6 +46,8 @@ class Reader:
 
     def read(self, type_: inspect.Type, node: Node, path: Path) -> object:
         """The value, or UNREADABLE after saying why."""
+        if node.tag:
+            self.refuse_tag(node, path)
         if is_empty(node) and not isinstance(type_, inspect.AnyType):
             return self._refuse(path, _say_empty(type_), node)
         return self._readers[type(type_)](type_, node, path)
@@ -78,6 +80,10 @@ class Reader:
             message = "" if self._errors.is_full else message()
         self._errors.add(path, message, Position(self._file, node.line, node.column))
         return UNREADABLE
+
+    def refuse_tag(self, node: Node, path: Path) -> None:
+        """What has the tag is read as if it had none: there may be more to say about it."""
+        self._refuse(path, f"unknown tag {quote(node.tag)}; write the value without a tag", node)
 
     def _refuse_repeated(self, node: Mapping, path: Path) -> None:
         for key in node.repeated:
@@ -155,10 +161,10 @@ class Reader:
     def _read_json(self, type_: inspect.AnyType, node: Node, path: Path) -> object:
         if isinstance(node, Mapping):
             self._refuse_repeated(node, path)
-            pairs = ((key, self._read_json(type_, e.value, (*path, key))) for key, e in node.entries.items())
+            pairs = ((key, self.read(type_, e.value, (*path, key))) for key, e in node.entries.items())
             return {key: value for key, value in pairs if value is not UNREADABLE}
         if isinstance(node, Sequence):
-            items = (self._read_json(type_, item, (*path, index)) for index, item in enumerate(node.items))
+            items = (self.read(type_, item, (*path, index)) for index, item in enumerate(node.items))
             return [None if item is UNREADABLE else item for item in items]
         if not node.plain:
             return node.text

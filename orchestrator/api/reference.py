@@ -19,6 +19,8 @@ _INTRODUCTION = """# The job file
 A TensorFlowJob, field by field. `tfo schema` prints the same as JSON Schema for editors, `tfo validate FILE` names
 every mistake with its line. Times are in seconds. Templates are Kubernetes pod templates and stay untouched; on this
 machine their `command`, `args`, `workingDir` and `env` count.
+
+Put `"Off"` in quotes: `tfo` takes a bare `Off` for the word, but `kubectl` reads YAML 1.1, where it is `false`.
 """
 _CAUSES = """## Causes
 

@@ -15,6 +15,10 @@ MAX_PORT = 65535 - 31
 """Attempts use 32 ports in turn, from the base port on."""
 TF_CONFIG = "TF_CONFIG"
 GPU_RESOURCE = "nvidia.com/gpu"
+AGENT_PREFIX = "TFO_AGENT_"
+"""Of the variables by which a backend tells an agent what it is."""
+_NUL = "\0"
+_HAS_NUL = "a text for a program cannot hold a NUL character"
 
 
 def check_template(template: JsonObject, path: Path) -> Iterator[FieldError]:
@@ -65,8 +69,15 @@ def _check_container(container: object, path: Path) -> Iterator[FieldError]:
         )
     for key in ("command", "args"):
         yield from _check_texts(container.get(key), (*path, key))
-    if not isinstance(container.get("workingDir", ""), str):
+    command = container.get("command")
+    if isinstance(command, list) and command[:1] == [""]:
+        message = "is empty; the first word is the program, such as python"
+        yield FieldError(path=(*path, "command", 0), message=message)
+    folder = container.get("workingDir", "")
+    if not isinstance(folder, str):
         yield FieldError(path=(*path, "workingDir"), message="expected a text")
+    elif _NUL in folder:
+        yield FieldError(path=(*path, "workingDir"), message=_HAS_NUL)
     yield from _check_env(container.get("env"), (*path, "env"))
     yield from _check_ports(container.get("ports"), (*path, "ports"))
 
@@ -80,6 +91,8 @@ def _check_texts(value: object, path: Path) -> Iterator[FieldError]:
     for index, item in enumerate(value):
         if not isinstance(item, str):
             yield FieldError(path=(*path, index), message=_say_quote(item))
+        elif _NUL in item:
+            yield FieldError(path=(*path, index), message=_HAS_NUL)
 
 
 def _say_quote(value: object) -> str:
@@ -106,10 +119,26 @@ def _check_env(value: object, path: Path) -> Iterator[FieldError]:
                 path=where, message="expected a list of variables, such as [{name: A, value: b}]"
             )
             continue
-        if not isinstance(item.get("name"), str) or not item["name"]:
-            yield FieldError(path=(*where, "name"), message="expected the variable's name")
-        if not isinstance(item.get("value", ""), str | None):
-            yield FieldError(path=(*where, "value"), message=_say_quote(item["value"]))
+        wrong = _say_wrong_variable(item.get("name"))
+        if wrong:
+            yield FieldError(path=(*where, "name"), message=wrong)
+        value = item.get("value")
+        if not isinstance(value, str | None):
+            yield FieldError(path=(*where, "value"), message=_say_quote(value))
+        elif value and _NUL in value:
+            yield FieldError(path=(*where, "value"), message=_HAS_NUL)
+
+
+def _say_wrong_variable(name: object) -> str:
+    """Why this cannot be the name of an environment variable; empty if it can."""
+    if not isinstance(name, str) or not name:
+        return "expected the variable's name"
+    if "=" in name:
+        right = name.partition("=")[0]
+        return f"a variable's name cannot hold '='; write name: {right or 'NAME'} and its value apart"
+    if name.startswith(AGENT_PREFIX):
+        return f"variables that begin with {AGENT_PREFIX} are the agent's own; choose another name"
+    return _HAS_NUL if _NUL in name else ""
 
 
 def _check_ports(value: object, path: Path) -> Iterator[FieldError]:

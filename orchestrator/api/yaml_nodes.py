@@ -21,7 +21,7 @@ MAX_DOCUMENTS = 256
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CORE = "tag:yaml.org,2002:"
 _PLAIN_TAGS = frozenset(_CORE + name for name in ("null", "bool", "int", "float"))
-_TEXT_TAGS = frozenset({_CORE + "str", "!"})
+_SCALAR_TAGS = frozenset({None, "!", _CORE + "str", *_PLAIN_TAGS})
 _SEQUENCE_TAGS = frozenset({None, "!", _CORE + "seq"})
 _MAPPING_TAGS = frozenset({None, "!", _CORE + "map"})
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -39,12 +39,13 @@ class Refused(Exception):
 
 
 class _Node(msgspec.Struct, kw_only=True):
-    """`size` and `depth` count aliases as if written out."""
+    """`size` and `depth` count aliases as if written out. `tag`: one that means nothing to us, as it was written."""
 
     line: int
     column: int
     size: int = 1
     depth: int = 1
+    tag: str = ""
 
 
 class Scalar(_Node, kw_only=True):
@@ -221,19 +222,15 @@ class _Composer:
 def _begin(event: _Start) -> Node:
     line, column = _place(event)
     if isinstance(event, yaml.ScalarEvent):
-        return Scalar(line=line, column=column, text=_check_text(event), plain=_is_plain(event))
-    is_sequence = isinstance(event, yaml.SequenceStartEvent)
-    if event.tag not in (_SEQUENCE_TAGS if is_sequence else _MAPPING_TAGS):
-        raise _unknown_tag(event)
-    return Sequence(line=line, column=column) if is_sequence else Mapping(line=line, column=column)
+        text, tag = _check_text(event), _unknown_tag(event, _SCALAR_TAGS)
+        return Scalar(line=line, column=column, text=text, plain=_is_plain(event), tag=tag)
+    if isinstance(event, yaml.SequenceStartEvent):
+        return Sequence(line=line, column=column, tag=_unknown_tag(event, _SEQUENCE_TAGS))
+    return Mapping(line=line, column=column, tag=_unknown_tag(event, _MAPPING_TAGS))
 
 
 def _is_plain(event: yaml.ScalarEvent) -> bool:
-    if event.tag is None:
-        return not event.style
-    if event.tag not in _PLAIN_TAGS | _TEXT_TAGS:
-        raise _unknown_tag(event)
-    return event.tag in _PLAIN_TAGS
+    return not event.style if event.tag is None else event.tag in _PLAIN_TAGS
 
 
 def _check_text(event: yaml.ScalarEvent) -> str:
@@ -243,9 +240,9 @@ def _check_text(event: yaml.ScalarEvent) -> str:
     return text
 
 
-def _unknown_tag(event: _Start) -> Refused:
-    tag = str(event.tag).replace(_CORE, "!!")
-    return Refused(f"unknown tag {quote(tag)}; write the value without a tag", *_place(event))
+def _unknown_tag(event: _Start, known: frozenset[str | None]) -> str:
+    """As the user has written it; empty for what is known, or no tag at all."""
+    return "" if event.tag in known else str(event.tag).replace(_CORE, "!!")
 
 
 def _attach_to_mapping(parent: Mapping, key: Scalar | None, node: Node) -> Scalar | None:
@@ -253,8 +250,12 @@ def _attach_to_mapping(parent: Mapping, key: Scalar | None, node: Node) -> Scala
     if key is None:
         if not isinstance(node, Scalar):
             raise Refused("a key must be a text, not a list or mapping", node.line, node.column)
+        if node.tag:
+            raise Refused(f"a key cannot have the tag {quote(node.tag)}", node.line, node.column)
         return node
     if key.plain and key.text == "<<":
+        if node.tag:
+            raise Refused("'<<' merges a mapping without a tag", node.line, node.column)
         parent.merges.append(node)
     elif key.text in parent.entries:
         parent.repeated.append(key)

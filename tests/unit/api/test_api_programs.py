@@ -1,10 +1,15 @@
 """One program for each replica: built-in or a command; and the parts of pod templates that are read."""
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.api import templates
+from orchestrator.api.errors import format_path
+from orchestrator.api.types import JsonObject
+from orchestrator.api.validation import validate
 from orchestrator.core import names
-from tests.fixtures.job_texts import cnn, errors_in, job_text
+from orchestrator.protocol import agent_environment
+from tests.fixtures.job_texts import cnn, errors_in, job_text, load_one
 
 NOTHING = "nothing to run: give a command, such as [python, train.py], or a built-in program in spec.workload"
 
@@ -133,6 +138,23 @@ def test_a_wrong_template_that_roles_share_is_named_once() -> None:
             "command: [a], env: [{name: A, value: 5}]",
             "env[0].value: expected a text, got 5; put it in quotes",
         ),
+        ("command: ['', x]", "command[0]: is empty; the first word is the program, such as python"),
+        (
+            "command: [a], env: [{name: 'A=b', value: c}]",
+            "env[0].name: a variable's name cannot hold '='; write name: A and its value apart",
+        ),
+        (
+            "command: [a], env: [{name: =}]",
+            "env[0].name: a variable's name cannot hold '='; write name: NAME and its value apart",
+        ),
+        (
+            "command: [a], env: [{name: TFO_AGENT_TOKEN_FILE, value: c}]",
+            "env[0].name: variables that begin with TFO_AGENT_ are the agent's own; choose another name",
+        ),
+        (
+            "command: [a], env: [{name: A, value: false}]",
+            "env[0].value: expected a text, got false; put it in quotes",
+        ),
         (
             "command: [a], ports: [5]",
             "ports[0]: expected a list of ports, such as [{name: tfjob-port, containerPort: 2222}]",
@@ -177,6 +199,30 @@ def test_what_is_wrong_about_a_container(container: str, message: str) -> None:
 def test_what_is_wrong_about_a_pod(pod: str, message: str) -> None:
     (found,) = errors_in(job_text(f"replicaSpecs: {{chief: {{}}}}\ntemplate: {{spec: {pod}}}"))
     assert found.partition(": ")[2] == message
+
+
+@pytest.mark.parametrize(
+    ("part", "place"),
+    [
+        ({"command": ["a\0"]}, "command[0]"),
+        ({"command": ["a"], "args": ["b", "\0"]}, "args[1]"),
+        ({"command": ["a"], "workingDir": "/x\0"}, "workingDir"),
+        ({"command": ["a"], "env": [{"name": "A\0"}]}, "env[0].name"),
+        ({"command": ["a"], "env": [{"name": "A", "value": "\0"}]}, "env[0].value"),
+    ],
+)
+def test_no_program_takes_a_nul_character(part: JsonObject, place: str) -> None:
+    """YAML has none; a job that was made by a program may."""
+    container = {"name": "tensorflow"} | part
+    job = load_one(own("command: [a]"))
+    spec = replace(job.spec, template={"spec": {"containers": [container]}})
+    (error,) = validate(replace(job, spec=spec))
+    assert format_path(error.path) == f"spec.template.spec.containers[0].{place}"
+    assert error.message == "a text for a program cannot hold a NUL character"
+
+
+def test_the_agent_calls_its_own_variables_the_same() -> None:
+    assert agent_environment.PREFIX == templates.AGENT_PREFIX
 
 
 def test_the_planner_calls_containers_and_ports_the_same() -> None:

@@ -75,6 +75,30 @@ def test_two_jobs_of_one_name_are_refused_in_one_namespace_only() -> None:
     ]
 
 
+def test_two_jobs_without_a_name_are_each_told_so_and_nothing_else() -> None:
+    nameless = cnn().replace("metadata: {name: digits}\n", "")
+    found = [str(error) for error in load_text(f"{nameless}---\n{nameless}", "f").errors]
+    assert found == ["f:1:1: metadata: is missing: Name, namespace, labels.",
+                     "f:7:1: metadata: is missing: Name, namespace, labels."]  # fmt: skip
+
+
+def test_a_repeated_key_and_an_unknown_tag_are_both_told() -> None:
+    text = cnn(
+        "template: !foo {spec: {containers: [{name: !bar tensorflow, image: a, image: b}]}}\ntemplate: {}"
+    )
+    assert [str(error) for error in load_text(text, "f").errors] == [
+        "f:7:13: spec.template: unknown tag '!foo'; write the value without a tag",
+        "f:7:46: spec.template.spec.containers[0].name: unknown tag '!bar'; write the value without a tag",
+        "f:7:73: spec.template.spec.containers[0].image: duplicate key 'image'; it stands in line 7 already",
+        "f:8:3: spec.template: duplicate key 'template'; it stands in line 7 already",
+    ]
+
+
+def test_a_tag_of_the_whole_document_is_told() -> None:
+    (error,) = load_text(f"--- !foo\n{cnn()}", "f").errors
+    assert str(error) == "f:1:5: unknown tag '!foo'; write the value without a tag"
+
+
 def test_assignments_change_jobs_before_their_defaults() -> None:
     result = load_text(cnn(), "f", ["replicaSpecs.worker.replicas=7"])
     (job,) = result.jobs

@@ -117,6 +117,14 @@ def test_jobs_that_are_valid(text: str) -> None:
             "7:22: spec.checkpoint.from: names this job itself, which continues from its own checkpoints anyway; "
             "remove the line",
         ),
+        (
+            cnn(roles="{worker: {replicas: -2}}"),
+            "6:37: spec.replicaSpecs.worker.replicas: must be from 1 to 3,000, is -2",
+        ),
+        (
+            cnn(roles="{chief: {}, worker: {replicas: 5000}}"),
+            "6:48: spec.replicaSpecs.worker.replicas: must be from 1 to 3,000, is 5,000",
+        ),
         (cnn("checkpoint: {from: ../x}"), "7:22: spec.checkpoint.from: '../x' is no name of a job"),
         (cnn("checkpoint: {keep: 0}"), "7:22: spec.checkpoint.keep: must be from 1 to 1,000, is 0"),
         (

@@ -108,11 +108,8 @@ def test_repeated_keys_are_kept_apart_and_the_first_value_holds() -> None:
 @pytest.mark.parametrize(
     ("text", "message", "place"),
     [
-        ("a: !foo b", "unknown tag '!foo'; write the value without a tag", (1, 4)),
-        ("a: !!python/name:os.system x", "unknown tag '!!python/name:os.system'", (1, 4)),
-        ("a: !!binary x", "unknown tag '!!binary'", (1, 4)),
-        ("a: !!set {x}", "unknown tag '!!set'", (1, 4)),
-        ("a: !!map []", "unknown tag '!!map'", (1, 4)),
+        ("!foo a: b", "a key cannot have the tag '!foo'", (1, 1)),
+        ("a: &a {b: c}\n<<: !foo\n  d: e", "'<<' merges a mapping without a tag", (2, 5)),
         ("a: *x", "the alias '*x' has no anchor before it", (1, 4)),
         ("a: &x\n  b: [*x]", "the alias '*x' contains itself", (2, 7)),
         ("<<: 5", "'<<' merges a mapping or a list of mappings", (1, 5)),
@@ -135,6 +132,29 @@ def test_what_is_refused(text: str, message: str, place: tuple[int, int]) -> Non
         read(text)
     assert message in refused.value.message
     assert (refused.value.line, refused.value.column) == place
+
+
+@pytest.mark.parametrize(
+    ("value", "tag"),
+    [
+        ("!foo b", "!foo"),
+        ("!!python/name:os.system x", "!!python/name:os.system"),
+        ("!!binary x", "!!binary"),
+        ("!!set {x}", "!!set"),
+        ("!!map []", "!!map"),
+        ("!!seq {}", "!!seq"),
+        ("!!str 5", ""),
+        ("!!int 5", ""),
+        ("! 5", ""),
+        ("!!seq []", ""),
+        ("!!map {}", ""),
+    ],
+)
+def test_tags_that_mean_nothing_to_us_are_kept_as_they_were_written(value: str, tag: str) -> None:
+    (node,) = compose(f"a: {value}")
+    assert isinstance(node, Mapping)
+    found = node.entries["a"].value
+    assert (found.tag, found.line, found.column) == (tag, 1, 4)
 
 
 def _bomb(levels: int) -> str:
