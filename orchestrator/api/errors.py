@@ -12,6 +12,7 @@ Path = tuple[str | int, ...]
 """Where in a document: keys and list indexes, outermost first."""
 
 MAX_ERRORS = 100
+_SURROGATES = range(0xD800, 0xE000)
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -86,6 +87,11 @@ def _escape(char: str, mark: str) -> str:
     if char in (mark, "\\"):
         return f"\\{char}"
     return char if char.isprintable() else ascii(char)[1:-1]
+
+
+def is_utf8(text: str) -> bool:
+    """Python has surrogates in place of bytes that are not: in words of a command line, in names of files."""
+    return not any(ord(char) in _SURROGATES for char in text)
 
 
 def is_near(path: Path, other: Path) -> bool:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from orchestrator.api import shape
 from orchestrator.api.arguments import WrongValue, read_text, say_unknown_argument
 from orchestrator.api.catalog import WORKLOADS, ArgumentValue
-from orchestrator.api.errors import Errors, FieldError, Locator, Path, Position, format_path, quote
+from orchestrator.api.errors import Errors, FieldError, Locator, Path, Position, format_path, is_utf8, quote
 from orchestrator.api.reader import UNREADABLE, Reader, say_unknown_field
 from orchestrator.api.types import JobSpec, JsonObject, TensorFlowJob
 from orchestrator.api.yaml_nodes import Node, Refused, Scalar, compose
@@ -83,6 +83,8 @@ def workload_args(
         key, separator, text = assignment.partition("=")
         argument = workload.find_argument(key.strip())
         try:
+            if not is_utf8(assignment):
+                raise WrongValue("is not UTF-8")
             if not separator:
                 raise WrongValue("expected NAME=VALUE")
             if argument is None:
@@ -97,6 +99,8 @@ def _split(assignment: str) -> tuple[Path, str]:
     text, separator, value = assignment.partition("=")
     if not separator:
         raise _Misplaced((), "expected PATH=VALUE, such as spec.runPolicy.backoffLimit=5")
+    if not is_utf8(assignment):
+        raise _Misplaced((), "is not UTF-8")
     path = _parse_path(text.strip())
     return (path if path[0] in ("spec", "metadata") else ("spec", *path)), value.strip()
 

@@ -6,7 +6,7 @@ Called by `validation`. Everything else in a template is Kubernetes' business an
 from collections.abc import Iterator, Mapping
 from typing import cast
 
-from orchestrator.api.errors import FieldError, Path
+from orchestrator.api.errors import FieldError, Path, is_utf8
 from orchestrator.api.types import JsonObject
 
 CONTAINER = "tensorflow"
@@ -17,8 +17,6 @@ TF_CONFIG = "TF_CONFIG"
 GPU_RESOURCE = "nvidia.com/gpu"
 AGENT_PREFIX = "TFO_AGENT_"
 """Of the variables by which a backend tells an agent what it is."""
-_NUL = "\0"
-_HAS_NUL = "a text for a program cannot hold a NUL character"
 
 
 def check_template(template: JsonObject, path: Path) -> Iterator[FieldError]:
@@ -73,11 +71,7 @@ def _check_container(container: object, path: Path) -> Iterator[FieldError]:
     if isinstance(command, list) and command[:1] == [""]:
         message = "is empty; the first word is the program, such as python"
         yield FieldError(path=(*path, "command", 0), message=message)
-    folder = container.get("workingDir", "")
-    if not isinstance(folder, str):
-        yield FieldError(path=(*path, "workingDir"), message="expected a text")
-    elif _NUL in folder:
-        yield FieldError(path=(*path, "workingDir"), message=_HAS_NUL)
+    yield from _check_text(container.get("workingDir", ""), (*path, "workingDir"))
     yield from _check_env(container.get("env"), (*path, "env"))
     yield from _check_ports(container.get("ports"), (*path, "ports"))
 
@@ -89,10 +83,20 @@ def _check_texts(value: object, path: Path) -> Iterator[FieldError]:
         yield FieldError(path=path, message="expected a list of texts, such as [python, train.py]")
         return
     for index, item in enumerate(value):
-        if not isinstance(item, str):
-            yield FieldError(path=(*path, index), message=_say_quote(item))
-        elif _NUL in item:
-            yield FieldError(path=(*path, index), message=_HAS_NUL)
+        yield from _check_text(item, (*path, index))
+
+
+def _check_text(value: object, path: Path) -> Iterator[FieldError]:
+    """One that a program can be given."""
+    message = _say_unusable(value) if isinstance(value, str) else _say_quote(value)
+    if message:
+        yield FieldError(path=path, message=message)
+
+
+def _say_unusable(text: str) -> str:
+    if "\0" in text:
+        return "a text for a program cannot hold a NUL character"
+    return "" if is_utf8(text) else "is not UTF-8"
 
 
 def _say_quote(value: object) -> str:
@@ -122,11 +126,8 @@ def _check_env(value: object, path: Path) -> Iterator[FieldError]:
         wrong = _say_wrong_variable(item.get("name"))
         if wrong:
             yield FieldError(path=(*where, "name"), message=wrong)
-        value = item.get("value")
-        if not isinstance(value, str | None):
-            yield FieldError(path=(*where, "value"), message=_say_quote(value))
-        elif value and _NUL in value:
-            yield FieldError(path=(*where, "value"), message=_HAS_NUL)
+        if item.get("value") is not None:
+            yield from _check_text(item["value"], (*where, "value"))
 
 
 def _say_wrong_variable(name: object) -> str:
@@ -138,7 +139,7 @@ def _say_wrong_variable(name: object) -> str:
         return f"a variable's name cannot hold '='; write name: {right or 'NAME'} and its value apart"
     if name.startswith(AGENT_PREFIX):
         return f"variables that begin with {AGENT_PREFIX} are the agent's own; choose another name"
-    return _HAS_NUL if _NUL in name else ""
+    return _say_unusable(name)
 
 
 def _check_ports(value: object, path: Path) -> Iterator[FieldError]:

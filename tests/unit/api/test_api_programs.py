@@ -129,7 +129,8 @@ def test_a_wrong_template_that_roles_share_is_named_once() -> None:
         ("command: [sleep, 5]", "command[1]: expected a text, got 5; put it in quotes"),
         ("command: [a], args: [true]", "args[0]: expected a text, got true; put it in quotes"),
         ("command: [a], args: [[]]", "args[0]: expected a text"),
-        ("command: [a], workingDir: 5", "workingDir: expected a text"),
+        ("command: [a], workingDir: 5", "workingDir: expected a text, got 5; put it in quotes"),
+        ("command: [a], workingDir: {}", "workingDir: expected a text"),
         ("command: [a], env: {A: b}", "env: expected a list of variables, such as [{name: A, value: b}]"),
         ("command: [a], env: [A]", "env[0]: expected a list of variables, such as [{name: A, value: b}]"),
         ("command: [a], env: [{value: b}]", "env[0].name: expected the variable's name"),
@@ -204,7 +205,7 @@ def test_what_is_wrong_about_a_pod(pod: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("part", "place"),
     [
-        ({"command": ["a\0"]}, "command[0]"),
+        ({"command": ["\0a"]}, "command[0]"),
         ({"command": ["a"], "args": ["b", "\0"]}, "args[1]"),
         ({"command": ["a"], "workingDir": "/x\0"}, "workingDir"),
         ({"command": ["a"], "env": [{"name": "A\0"}]}, "env[0].name"),
@@ -219,6 +220,16 @@ def test_no_program_takes_a_nul_character(part: JsonObject, place: str) -> None:
     (error,) = validate(replace(job, spec=spec))
     assert format_path(error.path) == f"spec.template.spec.containers[0].{place}"
     assert error.message == "a text for a program cannot hold a NUL character"
+
+
+def test_no_job_holds_a_text_that_is_not_utf_8() -> None:
+    """As Python has it from a command line; it could not be written into the state of a run."""
+    job = load_one(own("command: [a]"))
+    container = {"name": "tensorflow", "command": ["a", "\udcff"]}
+    spec = replace(job.spec, template={"spec": {"containers": [container]}})
+    (error,) = validate(replace(job, spec=spec))
+    assert format_path(error.path) == "spec.template.spec.containers[0].command[1]"
+    assert error.message == "is not UTF-8"
 
 
 def test_the_agent_calls_its_own_variables_the_same() -> None:

@@ -99,6 +99,14 @@ def test_templates_are_reached_into() -> None:
     assert load_one(text).spec.template != job.spec.template
 
 
+def test_a_value_that_is_not_utf_8_is_refused() -> None:
+    """As Python has it from a command line; it could not be written into the state of a run."""
+    (error,) = overrides.apply(JOB, ["spec.logs.directory=\udcff"]).errors
+    assert str(error) == "--set spec.logs.directory=\\udcff: is not UTF-8"
+    _, (error,) = overrides.workload_args("cnn", ["data=\udcff"])
+    assert str(error) == "--set data=\\udcff: is not UTF-8"
+
+
 def test_the_last_assignment_wins() -> None:
     assert changed("checkpoint.keep=1", "checkpoint.keep=2").spec.checkpoint.keep == 2
 
