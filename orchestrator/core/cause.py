@@ -186,7 +186,8 @@ def verdict(turn: Turn, attempt: Attempt, found: tuple[MemberFate, ...]) -> Verd
     """The one cause of this attempt, or how long to wait until it is certain."""
     told = [one for one in found if one.fate is Fate.TOLD and one.end is None]
     chosen = _cause(turn, found)
-    if chosen is None and not told and attempt.broken_since is None:
+    is_whole = chosen is None and not told and attempt.broken_since is None
+    if is_whole or not found:
         return Verdict()
     passed = turn.since(attempt.broken_since)
     if chosen is None:

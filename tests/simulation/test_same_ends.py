@@ -109,6 +109,8 @@ def plans(draw: st.DrawFn) -> tuple[Strategy, ReplicaSpecs, SuccessPolicy]:
         )
     chief = one if draw(st.booleans()) else None
     specs = ReplicaSpecs(chief=chief, worker=role, evaluator=evaluator)
+    if strategy is Strategy.INDEPENDENT:
+        return strategy, specs, SuccessPolicy.ALL_WORKERS
     return strategy, specs, draw(st.sampled_from(SuccessPolicy))
 
 
@@ -130,7 +132,7 @@ def job(
 
 def end_of(job: TensorFlowJob, faults: list[Fault], nodes: int = 8) -> JobStatus:
     """The end of this job, when these faults strike one after the other, each once everybody trains."""
-    world = World(job, Script(strategy=job.spec.strategy, steps=30), nodes=nodes)
+    world = World(job, Script(strategy=job.spec.strategy, steps=150), nodes=nodes)
     for fault in faults:
         world.wait_until(lambda: world.status.phase.is_final or _all_train(world))
         world.advance(fault.after)
@@ -159,7 +161,7 @@ def summary(status: JobStatus) -> object:
         for one in status.attempts
     ]
     sides = sorted(
-        (one.name, one.succeeded, one.cause) for one in status.sides if one.role.value != "evaluator"
+        (one.name, one.restarts, one.cause) for one in status.sides if one.role.value != "evaluator"
     )
     return (status.phase, status.reason, status.message, status.restarts, status.disruptions, causes, sides)
 
@@ -255,4 +257,4 @@ def test_troubles_of_the_control_plane_alone_cost_nothing(
     status = world.finish()
     assert (status.phase, status.attempts) == (Phase.SUCCEEDED, ())
     assert (status.restarts, status.disruptions, status.steps_lost) == (0, 0, 0)
-    assert len(world.ledger.starts) == len(membership.seats(found.spec))
+    assert len(world.ledger.starts) == len({seat for seat, _ in world.ledger.starts}), "started once each"

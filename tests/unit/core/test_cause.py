@@ -291,3 +291,9 @@ def test_hang_timeouts_are_no_matter_of_the_cause() -> None:
         job, agents=(runs("worker-1", step=3, seconds_since_step=99.0),), replicas=(replica("worker-1"),)
     )
     assert fate(what).fate is Fate.ALIVE
+
+
+def test_an_attempt_without_members_has_nobody_to_blame() -> None:
+    """Not even where a loss stands in its record."""
+    opened = attempt(broken_since=NOW)
+    assert cause.verdict(Turn(seen(), later(60)), opened, ()) == Verdict()
