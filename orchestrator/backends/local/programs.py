@@ -4,6 +4,7 @@ Called by the local backend for every agent it starts. What a user would have ty
 variables of the plan. Pure but for the interpreter's own path.
 """
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ def environ(plan: ReplicaPlan, place: Place, devices: Mapping[str, str]) -> dict
     """The whole environment of the program, but for what belongs to an attempt."""
     inherited = {name: value for name, value in place.environ.items() if _is_inherited(name)}
     found = {**DEFAULTS, **inherited, **devices, **plan.env}
-    found["PATH"] = _joined(Path(sys.executable).parent, found.get("PATH", ""))
+    found["PATH"] = _joined(Path(sys.executable).parent, found.get("PATH") or os.defpath)
     if found.get(env.INSTRUMENT):
         found["PYTHONPATH"] = _joined(HOOK, found.get("PYTHONPATH", ""))
     return found

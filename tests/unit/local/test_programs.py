@@ -1,5 +1,6 @@
 """The environment of a local program: what a user would have typed, plus ours."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -28,6 +29,13 @@ def test_a_bare_python_is_the_interpreter_of_tfo() -> None:
 def test_the_interpreters_folder_comes_first_on_path() -> None:
     found = programs.environ(planned(), place(PATH="/bin"), {})
     assert found["PATH"] == f"{Path(sys.executable).parent}:/bin"
+
+
+def test_without_a_path_the_systems_own_follows() -> None:
+    """As with `env -i`: programs find what a shell would find."""
+    for nothing in (place(), place(PATH="")):
+        found = programs.environ(planned(), nothing, {})
+        assert found["PATH"] == f"{Path(sys.executable).parent}:{os.defpath}"
 
 
 def test_defaults_give_way_to_the_user() -> None:
