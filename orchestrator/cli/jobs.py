@@ -33,11 +33,15 @@ _CHIEF = ReplicaSpecs(chief=ReplicaSpec())
 
 @dataclass(frozen=True, kw_only=True)
 class BuiltJob:
-    """`job` is defaulted and valid; `written` the same before the defaults; `folder`: where its programs run."""
+    """`job` is defaulted and valid; `written` the same before the defaults; `folder`: where its programs run.
+
+    `locate`: where its fields stand, for what turns out to be wrong later.
+    """
 
     job: TensorFlowJob
     written: TensorFlowJob
     folder: Path
+    locate: Locator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +64,7 @@ def job_from_options(options: JobOptions) -> BuiltJob | tuple[FieldError, ...]:
     written = flags.apply(changed.job, options)
     locate = overrides.overlay(source.locate, replace(changed, origins=origins))
     done = load.complete(written, locate, (*source.errors, *changed.errors))
-    return done.errors or BuiltJob(job=done.job, written=written, folder=source.folder)
+    return done.errors or BuiltJob(job=done.job, written=written, folder=source.folder, locate=locate)
 
 
 def _source(options: JobOptions) -> _Source | tuple[FieldError, ...]:
