@@ -25,8 +25,9 @@ class ProgramView:
     """The program of the last started attempt, 0 before the first.
 
     `alive`: a process of it, descendants included, is left. `ended_at`: when its first process ended, with
-    `exit_code` or `signal`. `exited_at`: when nothing was left of it. `terminated_at`: when SIGTERM was sent, with
-    SIGKILL due at `kill_at`. `killing`: SIGKILL has been sent and is repeated until nothing is left.
+    `exit_code` or `signal`. `group_alive`: a process of its group, which got the SIGTERM with it, is left after that.
+    `exited_at`: when nothing was left of it. `terminated_at`: when SIGTERM was sent, with SIGKILL due at `kill_at`.
+    `killing`: SIGKILL has been sent and is repeated until nothing is left.
     """
 
     attempt: int = 0
@@ -34,6 +35,7 @@ class ProgramView:
     ended_at: Optional[float] = None
     exit_code: Optional[int] = None
     signal: Optional[int] = None
+    group_alive: bool = False
     exited_at: Optional[float] = None
     terminated_at: Optional[float] = None
     kill_at: Optional[float] = None
@@ -146,12 +148,13 @@ def _kill_at(program: ProgramView, grace: Optional[float], now: float) -> Option
 def _rest_until(program: ProgramView) -> Optional[float]:
     """Until when descendants may live after the program's first process has ended.
 
-    A shell that died of our SIGTERM may have left the process that saves: it has until the SIGKILL. After a failure
-    nothing is waited for; else a moment, for those that are about to end by themselves.
+    A shell that died of our SIGTERM may have left the process that saves: it has until the SIGKILL, as long as it is
+    in the shell's group and so has been told. After a failure nothing is waited for; else a moment, for those that are
+    about to end by themselves.
     """
     if program.ended_at is None:
         return None
-    if program.terminated_at is not None and program.signal == SIGTERM:
+    if program.terminated_at is not None and program.signal == SIGTERM and program.group_alive:
         return None
     in_order = program.exit_code == 0 or program.terminated_at is not None
     return program.ended_at + (LINGER_SECONDS if in_order else 0.0)

@@ -1,23 +1,32 @@
 """Whether the kernel killed for want of memory: the oom_kill counter of our cgroup (version 2 or 1), else the host's.
 
-Called by `agent.process` before a program starts and after it was killed. Best effort: no counter, no claim.
+Called by `agent.process` before a program starts and after it was killed. Best effort: no counter, no claim; and the
+host's, which counts everybody's processes, makes it no more than probable that ours was among them.
 Python 3.9, standard library only.
 """
 
 from __future__ import annotations
 
-from typing import Optional, Tuple
+from typing import NamedTuple, Optional, Tuple
 
 _COUNTER = "oom_kill"
 
 
-def oom_kills(proc: str = "/proc", cgroups: str = "/sys/fs/cgroup") -> Optional[int]:
-    """How many processes were killed so far; None where nothing tells."""
-    for path in (*_cgroup_files(proc, cgroups), f"{proc}/vmstat"):
+class Kills(NamedTuple):
+    """`number` of processes killed so far. `is_ours`: by the count of our own cgroup, not of the whole machine."""
+
+    number: int
+    is_ours: bool
+
+
+def oom_kills(proc: str = "/proc", cgroups: str = "/sys/fs/cgroup") -> Optional[Kills]:
+    """None where nothing tells."""
+    for path in _cgroup_files(proc, cgroups):
         count = _read(path)
         if count is not None:
-            return count
-    return None
+            return Kills(count, True)
+    count = _read(f"{proc}/vmstat")
+    return None if count is None else Kills(count, False)
 
 
 def _cgroup_files(proc: str, cgroups: str) -> Tuple[str, ...]:

@@ -17,12 +17,14 @@ from typing import Dict, Optional, Tuple
 
 from orchestrator.agent import linux
 from orchestrator.agent.decide import ProgramView
-from orchestrator.agent.memory import oom_kills
+from orchestrator.agent.memory import Kills, oom_kills
 
 SWEEP_SECONDS = 0.05
 """Pause between two rounds of SIGKILL; only what cannot be killed (an uninterruptible sleep) needs a second."""
 EXIT_NOT_FOUND = 127
 EXIT_NOT_EXECUTABLE = 126
+PROBABLY_MEMORY = "agent: probably out of memory: the kernel killed for want of it on this machine meanwhile"
+"""Said where only the whole machine's count tells: it may have been somebody else's process."""
 _LAST_ROUNDS = 20
 _ENDED = os.WNOHANG | os.WUNTRACED | os.WCONTINUED
 
@@ -46,7 +48,8 @@ class Program:
         self.stopped = False
         self.oom = False
         self.start_error = ""
-        self._kills_before: Optional[int] = None
+        self.remark = ""
+        self._kills_before: Optional[Kills] = None
         self._swept_at = 0.0
 
     @property
@@ -58,6 +61,7 @@ class Program:
         """This attempt is being started; whatever happens next, it is never started again."""
         self.view = ProgramView(attempt=attempt)
         self.pid, self.asked, self.stopped, self.oom, self.start_error = 0, False, False, False, ""
+        self.remark = ""
 
     def start(self, command: Command, output: int, now: float) -> None:
         """Start it with stdout and stderr on this descriptor. A failure is kept as `start_error`."""
@@ -120,13 +124,15 @@ class Program:
             try:
                 pid, status = os.waitpid(-1, _ENDED)
             except ChildProcessError:
-                self.view = replace(self.view, alive=False, exited_at=now)
+                self.view = replace(self.view, alive=False, exited_at=now, group_alive=False)
                 self.stopped = False
                 return
             if pid == 0:
-                return
+                break
             if pid == self.pid:
                 self._note(status, now)
+        if self.view.alive and self.view.ended_at is not None:
+            self.view = replace(self.view, group_alive=_group_exists(self.pid))
 
     def _note(self, status: int, now: float) -> None:
         if os.WIFSTOPPED(status) or os.WIFCONTINUED(status):
@@ -135,15 +141,22 @@ class Program:
         self.stopped = False
         if os.WIFSIGNALED(status):
             self.view = replace(self.view, signal=os.WTERMSIG(status), ended_at=now)
-            self.oom = self._was_killed_for_memory()
+            self._note_memory()
         else:
             self.view = replace(self.view, exit_code=os.WEXITSTATUS(status), ended_at=now)
 
-    def _was_killed_for_memory(self) -> bool:
-        if self.asked or self.view.signal != signal.SIGKILL or self._kills_before is None:
-            return False
+    def _note_memory(self) -> None:
+        """Whether the kernel killed it for want of memory: certain by our own count, probable by the machine's."""
+        before = self._kills_before
+        if self.asked or self.view.signal != signal.SIGKILL or before is None:
+            return
         kills = oom_kills()
-        return kills is not None and kills > self._kills_before
+        if kills is None or kills.is_ours != before.is_ours or kills.number <= before.number:
+            return
+        if kills.is_ours:
+            self.oom = True
+        else:
+            self.remark = PROBABLY_MEMORY
 
 
 def kill_everything() -> None:
@@ -208,6 +221,16 @@ def _readable(text: str) -> str:
 def _signal(pid: int, number: int) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)
+
+
+def _group_exists(leader: int) -> bool:
+    try:
+        os.killpg(leader, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # somebody who has become another user
+    return True
 
 
 def _signal_group(leader: int, number: int) -> None:

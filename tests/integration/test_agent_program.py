@@ -171,6 +171,18 @@ async def test_the_command_of_a_shell_that_dies_of_sigterm_may_still_save(bench:
     assert seen.last_lines == ("ready", "saved")
 
 
+async def test_what_left_the_group_of_a_program_that_obeyed_is_not_waited_for(bench: Bench) -> None:
+    """It was never told to stop: the grace is for those who were."""
+    script = 'setsid sh -c \'trap "" TERM; echo $$ >> "$PIDS"; sleep 60\' & echo $$ >> "$PIDS"; sleep 60'
+    agent = await bench.start(("sh", "-c", script))
+    bench.want(agent, run(bench))
+    await wait_for(lambda: len(read_pids(pid_file(bench))) == 2)
+    bench.want(agent, SaveAndStop(1, 3600))
+    seen = await bench.ended(agent)
+    assert (seen.signal, seen.asked) == (signal.SIGTERM, True)
+    assert [pid for pid in read_pids(pid_file(bench)) if is_alive(pid)] == []
+
+
 async def test_an_attempt_is_started_once_and_orders_for_older_ones_do_nothing(bench: Bench) -> None:
     agent = await bench.start(python(STUBBORN))
     bench.want(agent, run(bench))

@@ -109,9 +109,18 @@ def test_terminated_is_killed_at_its_deadline_and_only_once() -> None:
         (ended(0.0, exit_code=3), KILL),
         (ended(0.0, signal=9), KILL),
         (ended(0.0, signal=15), KILL),
-        # A shell that died of our SIGTERM: its command has until the deadline.
-        (ended(3.0, signal=15, terminated_at=NOW - 4, kill_at=NOW + 6), (Nothing(), NOW + 6)),
-        (ended(10.0, signal=15, terminated_at=NOW - 14, kill_at=NOW), KILL),
+        # A shell that died of our SIGTERM: its command, in its group, has until the deadline.
+        (
+            ended(3.0, signal=15, terminated_at=NOW - 4, kill_at=NOW + 6, group_alive=True),
+            (Nothing(), NOW + 6),
+        ),
+        (ended(10.0, signal=15, terminated_at=NOW - 14, kill_at=NOW, group_alive=True), KILL),
+        # What it has put into a session of its own was never told to stop, and is hardly waited for.
+        (
+            ended(0.0, signal=15, terminated_at=NOW - 4, kill_at=NOW + 6),
+            (Nothing(), NOW + LINGER_SECONDS),
+        ),
+        (ended(LINGER_SECONDS, signal=15, terminated_at=NOW - 4, kill_at=NOW + 6), KILL),
         # A program that handled our SIGTERM: what it left behind is not waited for.
         (
             ended(0.0, exit_code=143, terminated_at=NOW - 4, kill_at=NOW + 6),
