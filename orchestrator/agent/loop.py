@@ -104,7 +104,6 @@ class Loop:
         for wanted in self._session.take():
             if is_acceptable(wanted, self._config.job_uid, self._term):
                 self._order, self._term = wanted.order, wanted.term
-        self._session.check_silence(now)
 
     def _perform(self, action: Action, now: float) -> None:
         was_alive = self._program.view.alive

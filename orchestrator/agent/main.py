@@ -6,7 +6,6 @@ program's own when no coordinator came back, 2 for a wrong configuration, 70 for
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import traceback
@@ -14,19 +13,14 @@ from typing import Dict
 
 from orchestrator.agent import linux
 from orchestrator.agent.config import ConfigError, parse
+from orchestrator.agent.loop import Loop
+from orchestrator.agent.process import kill_everything
 
 EXIT_WRONG_CONFIG = 2
 EXIT_INTERNAL = 70
 
 
 def main(environ: Dict[str, str]) -> int:
-    """`environ` is the environment as it was at the start: what gRPC needs is not the program's business."""
-    # Its fork handlers would halt gRPC's threads around each start of the program, which never uses our channel.
-    os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    from orchestrator.agent.loop import Loop
-    from orchestrator.agent.process import kill_everything
-
     try:
         config = parse(environ)
         if config.parent_fd is not None:

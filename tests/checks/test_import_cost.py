@@ -32,10 +32,10 @@ def test_the_command_line_loads_neither_grpc_nor_the_terminal_library_before_it_
     assert _loaded("orchestrator.cli.main") & {"grpc", "rich", "prometheus_client", "kubernetes"} == set()
 
 
-def test_the_agent_loads_the_standard_library_and_grpc_alone() -> None:
+def test_the_agent_loads_the_standard_library_alone() -> None:
     top = {name.partition(".")[0] for name in _loaded("orchestrator.agent.main")}
     foreign = {name for name in top if name not in sys.stdlib_module_names and not name.startswith("_")}
-    assert foreign - {"orchestrator", "grpc", "cython_runtime", "editables"} == set()
+    assert foreign - {"orchestrator", "editables"} == set()
 
 
 def test_the_agent_loads_of_us_only_itself_and_the_protocol() -> None:

@@ -14,7 +14,6 @@ from tests.checks.source_tree import TRAVELLING, list_python, parse, read
 OURS = ("orchestrator.protocol", "orchestrator.version")
 # Imported inside functions only, so that the package loads without them.
 INSIDE_FUNCTIONS = {"orchestrator/train": {"tensorflow", "keras", "tf_keras", "numpy"}}
-GRPC_MODULE = "orchestrator/agent/session.py"
 OLDEST = (3, 9)
 PLAIN_TYPES = {
     "bool",
@@ -86,15 +85,13 @@ def _is_type(*sides: ast.expr) -> bool:
 
 @files
 def test_imports_only_the_standard_library_at_the_top(name: str) -> None:
-    allowed = {"grpc"} if name == GRPC_MODULE else set()
-    assert set(_foreign(_imports_at_the_top(parse(name)))) - allowed == set()
+    assert set(_foreign(_imports_at_the_top(parse(name)))) == set()
 
 
 @files
 def test_imports_inside_functions_are_known_too(name: str) -> None:
     inside = next((names for folder, names in INSIDE_FUNCTIONS.items() if name.startswith(folder)), set())
-    allowed = inside | ({"grpc"} if name == GRPC_MODULE else set())
-    assert set(_foreign(_imports(ast.walk(parse(name))))) - allowed == set()
+    assert set(_foreign(_imports(ast.walk(parse(name))))) - inside == set()
 
 
 def _imports_at_the_top(tree: ast.Module) -> Iterator[str]:

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from time import monotonic
 
 import grpc
 import pytest
@@ -135,12 +134,27 @@ async def test_a_coordinator_that_falls_silent_is_left_for_another_try(
     for _ in range(2):
         assert decode(await accepted.get()) == HELLO  # type: ignore[arg-type]  # bytes, or the test fails
         await wait_for(lambda: talking.lost_since is None)
-        talking.check_silence(monotonic() + 0.1)
-        assert talking.lost_since is None
-        talking.check_silence(monotonic() + 0.3)
         await wait_for(lambda: talking.lost_since is not None)
     await asyncio.to_thread(talking.close, 10.0)
     await server.stop(0)
+
+
+async def test_messages_beyond_every_window_pass_both_ways(bench: Bench) -> None:
+    """Several times what either side may have on its way: the session alone, in this process, against the server."""
+    bench.coordinator.expect(JOB, WORKER)
+    settings = config.Config(bench.address, JOB, "worker", 0, "agent-0", ("true",), token=TOKEN)
+    talking = session.Session(settings, HELLO, lambda: None)
+    talking.start()
+    lines = tuple(f"{number}: {'x' * 4000}" for number in range(12))
+    for attempt in range(1, 9):
+        talking.say(State(attempt, ProgramState.EXITED, exit_code=1, last_lines=lines))
+        await wait_for(lambda: [one.attempt for one in bench.coordinator.agents(JOB)] == [attempt])  # noqa: B023  # at once
+        order = Run(attempt, {"LONG": "y" * 50_000})
+        bench.coordinator.set_wanted(JOB, (WantedOrder(uid="agent-0", order=order),))
+        await wait_for(lambda: order in [one.order for one in talking.take()])  # noqa: B023  # waited for at once
+    assert bench.coordinator.agents(JOB)[0].last_lines == lines
+    await asyncio.to_thread(talking.close, 10.0)
+    await wait_for(lambda: not bench.coordinator.agents(JOB)[0].connected)
 
 
 @pytest.mark.process

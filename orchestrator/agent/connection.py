@@ -1,0 +1,99 @@
+"""The agent's socket to its coordinator, and a pipe by which other threads end a wait on it.
+
+Owned by `agent.session`, in its thread. Moves bytes and knows nothing of what they mean. Python 3.9, standard library
+only.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+from contextlib import suppress
+from typing import Optional
+
+CONNECT_SECONDS = 10.0
+_READ_BYTES = 64 * 1024
+_UNIX = "unix:"
+
+
+class Bell:
+    """Rung by any thread, heard by the one that waits."""
+
+    def __init__(self) -> None:
+        self._read, self._write = os.pipe()
+        for fd in (self._read, self._write):
+            os.set_blocking(fd, False)
+
+    def fileno(self) -> int:
+        return self._read
+
+    def ring(self) -> None:
+        """A full pipe rings just as well."""
+        with suppress(BlockingIOError):
+            os.write(self._write, b"\0")
+
+    def silence(self) -> None:
+        with suppress(BlockingIOError):
+            os.read(self._read, _READ_BYTES)
+
+
+class Connection:
+    """Usage: `with Connection(connect(address), bell)`. All methods raise OSError when the other side is gone."""
+
+    def __init__(self, connected: socket.socket, bell: Bell) -> None:
+        connected.setblocking(False)
+        self._socket, self._bell = connected, bell
+        self._poll = select.poll()
+        self._poll.register(bell.fileno(), select.POLLIN)
+        self._poll.register(connected.fileno(), select.POLLIN)
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def write(self, data: bytes) -> bytes:
+        """What there was no room for."""
+        try:
+            return data[self._socket.send(data) :] if data else data
+        except BlockingIOError:
+            return data
+
+    def wait(self, seconds: float, for_room: bool) -> None:
+        """Until something can be read, the bell rings, or, if asked for, there is room to write."""
+        self._poll.modify(self._socket.fileno(), select.POLLIN | (select.POLLOUT if for_room else 0))
+        self._poll.poll(max(0.0, seconds) * 1000)
+        self._bell.silence()
+
+    def read(self) -> Optional[bytes]:
+        """What is there; empty: nothing yet; None: the end."""
+        try:
+            return self._socket.recv(_READ_BYTES) or None
+        except BlockingIOError:
+            return b""
+
+
+def connect(address: str) -> socket.socket:
+    """To unix:/path or host:port. Raises OSError."""
+    if address.startswith(_UNIX):
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            made.settimeout(CONNECT_SECONDS)
+            made.connect(address[len(_UNIX) :])
+        except OSError:
+            made.close()
+            raise
+        return made
+    host, _, port = address.rpartition(":")
+    if not (port.isascii() and port.isdigit()):
+        raise OSError(f"{address} is no address")
+    made = socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return made
+
+
+def authority(address: str) -> str:
+    """What a request says it is for."""
+    return "localhost" if address.startswith(_UNIX) else address
