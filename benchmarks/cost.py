@@ -7,7 +7,6 @@ apart: the CPU of `tfo run` itself, which is no agent. The script is plain `mode
 """
 
 import argparse
-import json
 import os
 import statistics
 import subprocess

@@ -109,7 +109,9 @@ class Scene:
             "PYTHONPATH": str(ROOT),
         }
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "orchestrator.agent"], env=os.environ | variables, start_new_session=True
+            [sys.executable, "-P", "-m", "orchestrator.agent"],
+            env=os.environ | variables,
+            start_new_session=True,
         )
 
 
@@ -170,7 +172,9 @@ def show(agents: list[Taken], alone: list[tuple[float, float]]) -> bool:
     print("one agent")
     print(f"  exec to ready      {pairs.spread(ready)}, goal at most {READY_GOAL:.1f} s: {words[0]}")
     print(f"    of it CPU        {pairs.spread([one.cpu for one in agents])}")
-    print(f"  resident memory    {pairs.spread(sizes, 'MiB')}, goal at most {MEMORY_GOAL:.1f} MiB: {words[1]}")
+    print(
+        f"  resident memory    {pairs.spread(sizes, 'MiB')}, goal at most {MEMORY_GOAL:.1f} MiB: {words[1]}"
+    )
     print(f"    proportional     {pairs.spread([one.memory.proportional for one in agents], 'MiB')}")
     print(f"  python -c pass     {pairs.spread([wall for wall, _ in alone])}")
     print(f"    of it CPU        {pairs.spread([cpu for _, cpu in alone])}")
