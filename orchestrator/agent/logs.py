@@ -12,6 +12,7 @@ from time import monotonic
 from typing import List, Optional, Tuple
 
 from orchestrator.agent.lines import Lines, Tail
+from orchestrator.protocol.messages import LOG_LINES_LOST
 
 _READ_BYTES = 64 * 1024
 _REOPEN_SECONDS = 5.0
@@ -89,7 +90,7 @@ class LogPump:
     def trouble(self) -> str:
         """What was lost and why; empty while nothing was."""
         file = self._file
-        return f"log lines lost: {file.trouble}" if file.lost else ""
+        return f"{LOG_LINES_LOST}: {file.trouble}" if file.lost else ""
 
     @property
     def lost(self) -> int:

@@ -147,10 +147,11 @@ class Loop:
 
     def _conclude(self, now: float) -> None:
         """The program has ended and nothing of it is left: gather its last words."""
-        self._reporting.finish(now)
         if self._pump is not None:
             self._last_lines = self._pump.tail(LAST_LINES_SECONDS)
-            self._reporting.tell(now, self._pump)
+        if self._program.remark:
+            self._last_lines = (*self._last_lines, self._program.remark)
+        self._reporting.finish(now, self._pump)
         self._checkpoint_step = self._scan()
 
     def _scan(self) -> Optional[int]:

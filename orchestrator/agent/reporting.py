@@ -54,19 +54,18 @@ class Reporting:
         if self._socket is not None and now >= self._listen_at:
             self._take(self._socket, now)
 
-    def finish(self, now: float) -> None:
-        """The program is gone: take in its last words and pass them on at once."""
+    def finish(self, now: float, pump: Optional[LogPump] = None) -> None:
+        """The program is gone: take in its last words and pass them on at once, with what its log has lost."""
         if self._socket is not None:
             for _ in range(MAX_TURNS):
                 if not self._take(self._socket, now):
                     break
+        self._note_lost(pump)
         self._tell(now)
 
     def tell(self, now: float, pump: Optional[LogPump]) -> None:
         """Say what is new, if the last time is long enough ago."""
-        if pump is not None and pump.lost != self._lost_lines:
-            self._lost_lines = pump.lost
-            self._telemetry = telemetry.note(self._telemetry, pump.trouble)
+        self._note_lost(pump)
         if now - self._said_at >= self._interval:
             self._tell(now)
 
@@ -95,6 +94,11 @@ class Reporting:
             else:
                 self._telemetry = telemetry.fold(self._telemetry, datagram, now)
         return bool(datagrams)
+
+    def _note_lost(self, pump: Optional[LogPump]) -> None:
+        if pump is not None and pump.lost != self._lost_lines:
+            self._lost_lines = pump.lost
+            self._telemetry = telemetry.note(self._telemetry, pump.trouble)
 
     def _tell(self, now: float) -> None:
         if self._telemetry is self._said:

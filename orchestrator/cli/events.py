@@ -99,6 +99,10 @@ class Ended(_Line, frozen=True, kw_only=True, omit_defaults=False, tag_field="ev
     steps_lost: Annotated[int, Meta(description="Steps that had to be done again.", ge=0)]
     non_finite: Annotated[int, Meta(description="Values that were NaN or infinite.", ge=0)]
     checkpoint_failures: Annotated[int, Meta(description="Saves that failed.", ge=0)]
+    lost_writes: Annotated[
+        int, Meta(description="Writes of state, metrics and events that failed, as on a full disk.", ge=0)
+    ]
+    lost_logs: Annotated[tuple[str, ...], Meta(description="Replicas of whose output lines are missing.")]
     metrics: Metrics
     examples_per_second: Annotated[float | None, Meta(description="At the end of training.")]
     paths: Annotated[RunPaths, Meta(description="Where things are; only what exists.")]
@@ -161,6 +165,8 @@ def of_summary(summary: Summary) -> Ended:
         steps_lost=summary.steps_lost,
         non_finite=summary.non_finite,
         checkpoint_failures=summary.checkpoint_failures,
+        lost_writes=summary.lost_writes,
+        lost_logs=summary.lost_logs,
         metrics=summary.metrics,
         examples_per_second=_rounded(summary.examples_per_second),
         paths=summary.paths,

@@ -1,23 +1,38 @@
 """Writes lines to a stream from a thread of its own: a reader that is slow, stopped or gone never holds up training.
 
 Used by the plain and the JSON renderer. Lines wait in a bounded queue; when it is full, lines that may be lost are
-dropped and the number of them is said. A closed pipe ends the writing, silently, and not the run.
+dropped and the number of them is said. A closed pipe ends the writing, silently, and not the run. At the end a reader
+who does not read is waited for until `leave` is set, since the last lines are those that matter most.
 """
 
 import os
+import select
 import threading
 from collections import deque
 from collections.abc import Callable
 from typing import TextIO
 
+from orchestrator.cli.streams import silence
+
 MAX_WAITING = 10_000
+_LOOK_SECONDS = 0.2
 
 
 class LineWriter:
-    """Start it by `start`; `close` waits until everything has been written."""
+    """Start it by `start`; `close` waits until everything has been written.
 
-    def __init__(self, stream: TextIO, say_lost: Callable[[int], str] | None = None) -> None:
+    `failed`: how many lines a stream that takes nothing more, such as a file on a full disk, has cost.
+    """
+
+    def __init__(
+        self,
+        stream: TextIO,
+        say_lost: Callable[[int], str] | None = None,
+        leave: threading.Event | None = None,
+    ) -> None:
         self._stream = stream
+        self._leave = leave or threading.Event()
+        self.failed = 0
         self._say_lost = say_lost
         self._waiting: deque[str] = deque()
         self._lost = 0
@@ -44,8 +59,8 @@ class LineWriter:
         with self._changed:
             self._is_closed = True
             self._changed.notify()
-        if self._thread.is_alive():
-            self._thread.join()
+        while self._thread.is_alive() and not self._leave.is_set():
+            self._thread.join(_LOOK_SECONDS)
 
     def _run(self) -> None:
         while lines := self._take():
@@ -54,7 +69,7 @@ class LineWriter:
             except BrokenPipeError:
                 silence(self._stream)
             except (OSError, ValueError):
-                continue  # a full disk or a closed stream: later lines may get through
+                self.failed += len(lines)  # a full disk or a closed stream: later lines may get through
 
     def _take(self) -> list[str]:
         """All waiting lines; none when closed."""
@@ -66,17 +81,20 @@ class LineWriter:
 
 
 def write_text(stream: TextIO, text: str) -> None:
-    """What the stream's encoding does not have becomes a question mark."""
-    encoding = stream.encoding or "utf-8"
-    stream.write(text.encode(encoding, "replace").decode(encoding))
-    stream.flush()
+    """What the stream's encoding does not have becomes a question mark.
 
-
-def silence(stream: TextIO) -> None:
-    """Nobody reads any more: send the rest, and what is flushed at the interpreter's end, nowhere."""
+    Past the stream's own buffer where there is a descriptor: a thread that is stuck in it would hold a lock that the
+    interpreter needs at its end, and what a full disk refuses would be tried again there.
+    """
+    data = text.encode(stream.encoding or "utf-8", "replace")
     try:
-        nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
-    except (OSError, ValueError):
+        fd = stream.fileno()
+    except (OSError, ValueError, AttributeError):
+        stream.write(data.decode(stream.encoding or "utf-8"))
+        stream.flush()
         return
+    while data:
+        try:
+            data = data[os.write(fd, data) :]
+        except BlockingIOError:  # somebody has made this terminal or pipe non-blocking
+            select.select([], [fd], [])

@@ -1,107 +1,45 @@
-"""`tfo`: parse the words, import the command's module, call it, give its exit code.
+"""The program `tfo`: what has to be in order before anything else is imported, then `dispatch`.
 
-The only place that catches everything: a wrong word is exit code 2, an error of ours 70 with its traceback in a file.
-Imports no command and nothing heavy, so that `tfo --help` answers at once.
+The first thing that the console script calls. Imports next to nothing, so that a Ctrl-C in the first moment is as
+silent as any other; all the rest is imported when signals and standard streams are safe.
 """
 
-import errno
-import importlib
+from __future__ import annotations
+
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
 
-from orchestrator.cli import arguments, exit_codes, parser
-from orchestrator.cli.arguments import Options
-from orchestrator.cli.errors import PROGRAM, Refused, UsageError, WrongJob
-
-DEBUG_VARIABLE = "TFO_DEBUG"
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The console script. Flushes, so that a reader who has gone away is noticed here and not at exit."""
+    """argv None: as the program itself, which owns the process: its signals and its standard streams."""
+    if argv is not None:
+        return _dispatch(argv)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, lambda number, frame: os._exit(128 + number))
+    from orchestrator.cli import signals
+
+    signals.catch()
+    from orchestrator.cli import streams
+
+    streams.open_closed()
     try:
-        code = _call(sys.argv[1:] if argv is None else argv)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _silence_output()
-        return exit_codes.BROKEN_PIPE
-    except KeyboardInterrupt:
-        return exit_codes.INTERRUPTED
-    except OSError as error:
-        return _report(error) if error.errno not in _DISK_FULL else _say_full(error)
-    except Exception as error:
-        return _report(error)
+        code = _dispatch(sys.argv[1:])
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 0
+    signals.ignore()
     return code
 
 
-def _call(argv: Sequence[str]) -> int:
-    if not argv:
-        parser.build().print_help(sys.stderr)
-        return exit_codes.WRONG_INPUT
-    try:
-        return _dispatch(argv)
-    except UsageError as error:
-        return _refuse(f"{error}\nsee: {error.hint}", error.command)
-    except WrongJob as error:
-        print(error, file=sys.stderr)
-        return exit_codes.WRONG_INPUT
-    except Refused as error:
-        return _refuse(str(error))
-    except SystemExit as end:  # --help and --version, which argparse ends that way
-        return end.code if isinstance(end.code, int) else exit_codes.OK
-
-
 def _dispatch(argv: Sequence[str]) -> int:
-    command, options = arguments.parse(argv, os.environ)
-    if command.linux_only and sys.platform != "linux":
-        raise Refused(
-            f"{PROGRAM} {command.name} needs Linux (WSL2 on Windows); validate, plan and schema work here"
-        )
-    return find_entry(command.entry)(options)
+    # Imported here: it takes a tenth of a second, in which signals must already be caught.
+    from orchestrator.cli.dispatch import dispatch
 
-
-def find_entry(place: str) -> Callable[[Options], int]:
-    module, _, function = place.partition(":")
-    found: Callable[[Options], int] = getattr(importlib.import_module(module), function)
-    return found
-
-
-def _refuse(message: str, command: str = "") -> int:
-    name = f"{PROGRAM} {command}".strip()
-    print(f"{name}: {message}", file=sys.stderr)
-    return exit_codes.WRONG_INPUT
-
-
-def _say_full(error: OSError) -> int:
-    _silence_output()
-    print(f"{PROGRAM}: cannot write: {error.strerror}", file=sys.stderr)
-    return exit_codes.FAILED
-
-
-def _silence_output() -> None:
-    """The interpreter flushes once more at its end; that must not fail again."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-
-
-def _report(error: Exception) -> int:
-    """A short message; the traceback goes to a file, or with TFO_DEBUG=1 to the terminal."""
-    import tempfile
-    import traceback
-
-    text = "".join(traceback.format_exception(error))
-    print(f"{PROGRAM}: this is an error of {PROGRAM}: {type(error).__name__}: {error}", file=sys.stderr)
-    if os.environ.get(DEBUG_VARIABLE):
-        print(text, end="", file=sys.stderr)
-        return exit_codes.ERROR
-    try:
-        with tempfile.NamedTemporaryFile("w", prefix="tfo-error-", suffix=".txt", delete=False) as file:
-            file.write(text)
-        print(f"{PROGRAM}: the traceback is in {file.name}; {DEBUG_VARIABLE}=1 prints it", file=sys.stderr)
-    except OSError:
-        print(text, end="", file=sys.stderr)
-    return exit_codes.ERROR
+    return dispatch(argv)
 
 
 if __name__ == "__main__":

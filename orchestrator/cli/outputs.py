@@ -34,16 +34,16 @@ def collect_paths(folder: RunFolder, folders: Folders, here: Path) -> RunPaths:
     )
 
 
-def next_commands(paths: RunPaths, resume: Sequence[str], which: Which) -> tuple[str, ...]:
-    """Lines for the shell that `tfo` was called in. `resume`: the words after `tfo`."""
+def next_commands(paths: RunPaths, resume: Sequence[str], which: Which, here: Path) -> tuple[str, ...]:
+    """Lines for the shell that `tfo` was called in, in the folder `here`. `resume`: the words after `tfo`."""
     lines = []
-    if paths.tensorboard and (tensorboard := program("tensorboard", which)):
+    if paths.tensorboard and (tensorboard := program("tensorboard", which, here)):
         lines.append(wording.command(tensorboard, "--logdir", paths.tensorboard))
     if paths.checkpoints and resume:
-        lines.append(wording.command(program("tfo", which) or "tfo", *resume))
+        lines.append(wording.command(program("tfo", which, here) or "tfo", *resume))
     if paths.model and paths.model.endswith(".keras"):
         load = f"import keras; keras.saving.load_model({paths.model!r}).summary()"
-        lines.append(wording.command(program("python", which) or sys.executable, "-c", load))
+        lines.append(wording.command(program("python", which, here) or sys.executable, "-c", load))
     return tuple(lines)
 
 
@@ -59,14 +59,14 @@ def resume_words(words: Sequence[str], run: str) -> tuple[str, ...]:
     return (*kept, f"{flag}={run}", *rest)
 
 
-def program(name: str, which: Which) -> str | None:
+def program(name: str, which: Which, here: Path) -> str | None:
     """How to call a program that is installed beside our interpreter: by its name where that finds it."""
     beside = Path(sys.executable).parent / name
     found = which(name)
     if not beside.exists():
         return found
     is_same = found is not None and Path(found).parent.resolve() == beside.parent.resolve()
-    return name if is_same else wording.near(beside, Path.cwd())
+    return name if is_same else wording.near(beside, here)
 
 
 def _split(words: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -14,6 +14,8 @@ from msgspec.structs import replace
 from orchestrator.api.status import JobStatus, Member
 from orchestrator.api.types import JsonObject, TensorFlowJob
 from orchestrator.backends.local import programs
+from orchestrator.backends.local.layout import Layout
+from orchestrator.cli import folders
 from orchestrator.core import membership, names, opening, plan, wanted
 from orchestrator.core.observed import Observed
 from orchestrator.core.plan import ReplicaPlan
@@ -22,8 +24,8 @@ from orchestrator.protocol import environment as env
 
 ATTEMPT = 1
 _UID = "<uid>"
-_RUN = "<run folder>"
-_LOCAL_REPORT_SECONDS = 1.0
+_RUN = Layout(Path("<run folder>"))
+_CACHE = Path("<cache folder>")
 _POD_REPORT_SECONDS = 5.0
 _INHERITED = {"PATH": "$PATH"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -78,7 +80,7 @@ def replicas(
     `folder`: where programs run locally; `most`: how many of each role, None for all.
     """
     known = replace(job, metadata=replace(job.metadata, uid=job.metadata.uid or _UID))
-    seconds = _LOCAL_REPORT_SECONDS if is_local else _POD_REPORT_SECONDS
+    seconds = folders.REPORT_SECONDS if is_local else _POD_REPORT_SECONDS
     made = plan.plan(known, _folders(known, folder, is_local=is_local), report_seconds=seconds)
     members = _members(known, made.replicas, is_local=is_local)
     place = programs.Place(folder=folder, environ=_INHERITED) if is_local else None
@@ -89,18 +91,12 @@ def replicas(
 
 
 def _folders(job: TensorFlowJob, folder: Path, *, is_local: bool) -> plan.Folders:
-    """Directories that the job names are its own; locally the others are the run folder's."""
-    checkpoint, logs = job.spec.checkpoint, job.spec.logs
-    is_own = not is_local or checkpoint.volume_claim is None
-    checkpoints = f"{checkpoint.directory}/{names.checkpoint_folder(job)}" if checkpoint.directory else ""
-    directory = logs.directory or ""
-    if not is_local:
-        return plan.Folders(checkpoints=checkpoints, logs=directory)
+    if is_local:
+        return folders.local_folders(job, _RUN, folder, _CACHE)
+    checkpoint = job.spec.checkpoint.directory
     return plan.Folders(
-        checkpoints=str(folder / checkpoints) if checkpoints and is_own else f"{_RUN}/checkpoints",
-        logs=str(folder / directory) if directory and logs.volume_claim is None else f"{_RUN}/tensorboard",
-        models=f"{_RUN}/model",
-        data="<cache folder>/data",
+        checkpoints=f"{checkpoint}/{names.checkpoint_folder(job)}" if checkpoint else "",
+        logs=job.spec.logs.directory or "",
     )
 
 

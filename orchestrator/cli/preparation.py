@@ -9,8 +9,10 @@ import os
 import shutil
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
+import msgspec
 from msgspec.structs import replace
 
 from orchestrator.api.status import JobStatus
@@ -18,12 +20,12 @@ from orchestrator.api.types import AgentMode, TensorFlowJob
 from orchestrator.backends.local import gpus, run_folder
 from orchestrator.backends.local.programs import Place
 from orchestrator.backends.local.run_folder import RunFolder, RunLock, Runner, RunState
+from orchestrator.cli import folders
 from orchestrator.cli.errors import Refused
 from orchestrator.cli.session import RunPlan, utc_now
-from orchestrator.core import names, plan
+from orchestrator.core import plan
 from orchestrator.protocol.checkpoints import checkpoint_path, latest_step
 
-LOCAL_REPORT_SECONDS = 1.0
 INSTALL_LINE = "pip install 'tf-orchestrator[train]'"
 
 
@@ -42,14 +44,6 @@ def effective(job: TensorFlowJob) -> TensorFlowJob:
     return replace(job, metadata=replace(job.metadata, uid=uuid.uuid4().hex), spec=spec)
 
 
-def checkpoints_of(job: TensorFlowJob, folder: RunFolder, base: Path) -> Path:
-    """checkpoint.directory with a folder per job; without one, or with a volume, the run folder's own."""
-    wish = job.spec.checkpoint
-    if wish.directory is None or wish.volume_claim is not None:
-        return folder.checkpoints
-    return base / wish.directory / names.checkpoint_folder(job)
-
-
 def resumed_from(runs: Path, reference: str) -> RunFolder:
     """Raises Refused when there is no such run."""
     found = run_folder.find(runs, reference)
@@ -58,46 +52,63 @@ def resumed_from(runs: Path, reference: str) -> RunFolder:
     return found
 
 
-def take_checkpoint(source: RunFolder, base: Path, target: Path) -> int:
-    """Copies the newest committed checkpoint of an earlier run; that run may be removed later. Raises Refused."""
-    origin = checkpoints_of(source.read_state().job, source, base)
+def checkpoint_to_resume(source: RunFolder, base: Path) -> Path:
+    """The newest committed checkpoint of an earlier run. Raises Refused when it cannot be known or there is none."""
+    try:
+        job = source.read_state().job
+    except (OSError, msgspec.DecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else f"is damaged ({error})"
+        raise Refused(
+            f"--resume: {source.state_file}: {reason}; resume another run (`tfo ps --all` lists them), or start "
+            f"without --resume; its checkpoints are in {source.checkpoints}"
+        ) from None
+    origin = folders.checkpoints_of(job, source, base)
     step = latest_step(str(origin))
     if step is None:
         raise Refused(f"--resume: {source.job}/{source.number} has no committed checkpoint in {origin}")
-    target.mkdir(parents=True, exist_ok=True)
-    made = checkpoint_path(str(target), step)
-    beside = Path(f"{made}.copy")
-    shutil.copytree(checkpoint_path(str(origin), step), beside)
-    os.replace(beside, made)
-    return step
+    return Path(checkpoint_path(str(origin), step))
+
+
+def take_checkpoint(checkpoint: Path, target: Path) -> None:
+    """Copies it, since that run may be removed later. Raises Refused."""
+    beside = target / f"{checkpoint.name}.copy"
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(checkpoint, beside)
+        os.replace(beside, target / checkpoint.name)
+    except OSError as error:
+        raise Refused(f"--resume: cannot copy {checkpoint} to {target}: {error.strerror or error}") from None
 
 
 def create(runs: Path, job: TensorFlowJob, invocation: tuple[str, ...]) -> tuple[RunFolder, RunLock]:
     """The run's folder with its first state, locked. Raises Refused when the disk says no."""
+    folder = None
     try:
         folder = run_folder.create(runs, job.metadata.name)
         lock = RunLock(folder)
         runner = Runner(pid=os.getpid(), start_time=utc_now(), invocation=invocation)
+        folder.reserve()
         folder.write_state(RunState(job=job, status=JobStatus(), runner=runner))
     except OSError as error:
-        raise Refused(f"cannot write to the runs folder {runs}: {error}") from None
+        if folder is not None:
+            discard(folder)
+        raise Refused(f"cannot write to the runs folder {runs}: {error.strerror or error}") from None
     return folder, lock
+
+
+def discard(folder: RunFolder) -> None:
+    """Of a run that has not begun."""
+    with suppress(OSError):
+        folder.remove()
 
 
 def planned(folder: RunFolder, job: TensorFlowJob, base: Path, environ: Mapping[str, str]) -> RunPlan:
     """What runs and where its files go."""
-    logs = job.spec.logs
-    own_logs = logs.directory is None or logs.volume_claim is not None
-    folders = plan.Folders(
-        checkpoints=str(checkpoints_of(job, folder, base)),
-        logs=str(folder.tensorboard if own_logs else base / str(logs.directory)),
-        models=str(folder.model),
-        data=str(_cache(environ) / "data"),
-    )
-    made = plan.plan(job, folders, report_seconds=LOCAL_REPORT_SECONDS)
+    places = folders.local_folders(job, folder, base, _cache(environ))
+    made = plan.plan(job, places, report_seconds=folders.REPORT_SECONDS)
     shares = gpus.share(job.spec, made.replicas, gpus.visible(environ))
     place = Place(folder=base, environ=environ)
-    return RunPlan(folder=folder, job=job, plan=made, folders=folders, place=place, shares=shares)
+    return RunPlan(folder=folder, job=job, plan=made, folders=places, place=place, shares=shares)
 
 
 def _cache(environ: Mapping[str, str]) -> Path:

@@ -5,11 +5,16 @@ Made by `cli.run` around a session. A disk that is full never ends a run: what w
 
 import asyncio
 import os
+import socket
+import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
+
+from msgspec.structs import replace
 
 from orchestrator.backends.local.run_folder import RunFolder
 from orchestrator.cli.arguments import RunOptions
@@ -18,39 +23,56 @@ from orchestrator.cli.render_json import JsonRenderer
 from orchestrator.cli.session import LocalSession, utc_now
 from orchestrator.cli.summary import Summary
 from orchestrator.cli.view import Renderer, RunEvent, RunView
-from orchestrator.metrics import exporter
+from orchestrator.metrics import exporter, server
 from orchestrator.metrics.runlog import MetricsLog
 from orchestrator.metrics.samples import AgentNumbers
-from orchestrator.metrics.server import MetricsServer
+from orchestrator.protocol.messages import LOG_LINES_LOST
+
+METRICS_HOST = "127.0.0.1"
+FULL = "the disk is full"
+
+
+@dataclass(frozen=True)
+class Losses:
+    """What could not be written, and why. `logs`: the replicas of whose output lines are missing."""
+
+    writes: int
+    reason: str
+    logs: tuple[str, ...]
+
+
+def listen(options: RunOptions) -> socket.socket | None:
+    """The port of the metrics, before anything is made: a port that is taken is refused in time. None: no metrics."""
+    if not options.metrics_port:
+        return None
+    try:
+        return server.listen(METRICS_HOST, options.metrics_port, asked=options.metrics_port_asked)
+    except OSError as error:
+        raise Refused(f"--metrics-port: {error.strerror or error}") from None
 
 
 class Recording:
-    """Entered before the job starts, so that a port that is taken is refused in time."""
+    """Entered before the job starts. `endpoint`: where the metrics are served, if they are."""
 
-    def __init__(self, session: LocalSession, options: RunOptions) -> None:
+    def __init__(self, session: LocalSession, options: RunOptions, endpoint: socket.socket | None) -> None:
+        self._endpoint = endpoint
         self._session = session
         self._options = options
         self._folder: RunFolder = session.run_plan.folder
         self._exporter = exporter.Exporter(session.store, utc_now, self._agent_numbers)
-        self._server: MetricsServer | None = None
+        self._server: server.MetricsServer | None = None
         self._log = MetricsLog(self._folder.metrics_jsonl)
-        self._lost = 0
+        self._has_told_loss = False
         self._told = 0
+        self._lost_files = 0
+        self._error = ""
 
     async def __aenter__(self) -> Self:
-        if self._options.metrics_port:
-            self._server = self._serve()
+        if self._endpoint is not None:
+            self._server = server.MetricsServer(self._endpoint, self._exporter.render)
             self._session.metrics_url = self._server.url
             self._session.backend.set_runner_url(self._server.url)
         return self
-
-    def _serve(self) -> MetricsServer:
-        try:
-            return exporter.serve(
-                self._exporter, port=self._options.metrics_port, asked=self._options.metrics_port_asked
-            )
-        except OSError as error:
-            raise Refused(f"--metrics-port: {error.strerror or error}") from None
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -68,15 +90,23 @@ class Recording:
         """Appends to metrics.jsonl what is new; gives what has to be said: by programs, or of a full disk."""
         training = self._session.store.training(view.info.uid, view.now)
         self._log.append(training, view.attempt, view.now)
-        lost = self._log.lost_lines + self._session.backend.lost_writes
-        is_first = lost > 0 and self._lost == 0
-        self._lost = lost
-        if is_first:
-            why = self._log.error or "the disk is full"
-            yield f"cannot write to {self._folder.path}: {why}; training goes on"
+        lost = self.losses()
+        if lost.writes and not self._has_told_loss:
+            self._has_told_loss = True
+            yield f"cannot write to {self._folder.path}: {lost.reason}; training goes on"
         notes = self._session.store.notes(view.info.uid)
         yield from notes[self._told :]
         self._told = len(notes)
+
+    def losses(self) -> Losses:
+        """Of state, metrics and programs' output; so far."""
+        backend = self._session.backend
+        split = [note.partition(": ") for note in self._session.store.notes(self._session.uid)]
+        return Losses(
+            writes=self._log.lost_lines + backend.lost_writes + self._lost_files,
+            reason=self._log.error or backend.write_error or self._error or FULL,
+            logs=tuple(sorted({one for one, _, note in split if note.startswith(LOG_LINES_LOST)})),
+        )
 
     def finish(self) -> None:
         """The last values, before the summary says where they are."""
@@ -85,13 +115,14 @@ class Recording:
         self._log.append(self._session.store.training(view.info.uid, now), view.attempt, now, last=True)
         try:
             self._exporter.write_prom(self._folder.metrics_prom)
-        except OSError:
-            self._lost += 1
+        except OSError as error:
+            self._lost_files += 1
+            self._error = error.strerror or str(error)
 
-    async def linger(self) -> None:
-        """Goes on serving the final values for a while."""
+    async def linger(self, leave: threading.Event) -> None:
+        """Goes on serving the final values for a while, or until `leave` is set."""
         if self._server is not None and self._options.metrics_linger:
-            await asyncio.sleep(self._options.metrics_linger)
+            await asyncio.to_thread(leave.wait, self._options.metrics_linger)
 
 
 class Tee:
@@ -100,23 +131,17 @@ class Tee:
     def __init__(self, shown: Renderer, recording: Recording, folder: RunFolder) -> None:
         self._shown = shown
         self._recording = recording
-        self._folder = folder
-        self._file: TextIO | None = None
-        self._written: JsonRenderer | None = None
+        self._file = _opened(folder.events)
+        self._written = JsonRenderer(self._file, folder.job, folder.number)
 
     def __enter__(self) -> Self:
-        self._file = _opened(self._folder.events)
-        self._written = JsonRenderer(self._file, self._folder.job, self._folder.number)
         self._written.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._written is not None:
-            self._written.__exit__(kind, error, trace)
-        if self._file is not None:
-            self._file.close()
+        self._end_file()
 
     def refresh(self, view: RunView) -> None:
         self._shown.refresh(view)
@@ -125,16 +150,30 @@ class Tee:
 
     def told(self, event: RunEvent) -> None:
         self._shown.told(event)
-        if self._written is not None:
-            self._written.told(event)
+        self._written.told(event)
 
     def note(self, text: str, now: datetime) -> None:
         self._shown.note(text, now)
 
     def close(self, summary: Summary) -> None:
-        self._shown.close(summary)
-        if self._written is not None:
-            self._written.close(summary)
+        """The file first, since what is lost there must be shown."""
+        self._written.close(self._with_losses(summary))
+        self._end_file()
+        self._shown.close(self._with_losses(summary))
+
+    def _with_losses(self, summary: Summary) -> Summary:
+        lost = self._recording.losses()
+        failed = self._written.failed + (self._file.name == os.devnull)
+        return replace(
+            summary,
+            lost_writes=lost.writes + failed,
+            lost_logs=lost.logs,
+            lost_reason=lost.reason if lost.writes + failed else "",
+        )
+
+    def _end_file(self) -> None:
+        self._written.__exit__(None, None, None)
+        self._file.close()
 
 
 def _opened(path: Path) -> TextIO:

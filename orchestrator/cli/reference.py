@@ -6,7 +6,7 @@
 from orchestrator.cli import exit_codes
 from orchestrator.cli.arguments import DEFAULT_RUNS, RUNS_VARIABLE
 from orchestrator.cli.commands import COMMANDS, Command, Flag, Word
-from orchestrator.cli.main import DEBUG_VARIABLE
+from orchestrator.cli.dispatch import DEBUG_VARIABLE
 from orchestrator.cli.parser import DESCRIPTION
 
 PATH = "docs/reference/cli.md"

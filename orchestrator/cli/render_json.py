@@ -3,6 +3,7 @@
 The types of the lines are in `events`; this only decides when a line is due.
 """
 
+import threading
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self, TextIO
@@ -20,12 +21,17 @@ SOONEST = timedelta(seconds=1)
 class JsonRenderer:
     """See view.Renderer."""
 
-    def __init__(self, stream: TextIO, job: str, number: int) -> None:
-        self._lines = LineWriter(stream)
+    def __init__(self, stream: TextIO, job: str, number: int, leave: threading.Event | None = None) -> None:
+        self._lines = LineWriter(stream, leave=leave)
         self._job = job
         self._number = number
         self._attempt = 0
         self._shown: tuple[datetime, events.Progressed] | None = None
+
+    @property
+    def failed(self) -> int:
+        """How many lines the stream did not take."""
+        return self._lines.failed
 
     def __enter__(self) -> Self:
         self._lines.start()

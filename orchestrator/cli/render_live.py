@@ -16,16 +16,17 @@ from rich.console import Console
 from rich.text import Text
 
 from orchestrator.cli import frame, wording
-from orchestrator.cli.line_writer import silence, write_text
+from orchestrator.cli.line_writer import write_text
+from orchestrator.cli.streams import silence
 from orchestrator.cli.summary import Summary, render_summary
 from orchestrator.cli.view import RunEvent, RunView
 from orchestrator.core.actions import EventType
 
 SECONDS_BETWEEN = 0.25
-SECONDS_TO_CLOSE = 5.0
 MAX_WAITING = 1_000
 DEFAULT_COLUMNS = 80
 DEFAULT_ROWS = 24
+_LOOK_SECONDS = 0.2
 _UP = "\x1b[{}A"
 _CLEAR_LINE = "\x1b[K"
 _CLEAR_BELOW = "\x1b[J"
@@ -86,8 +87,9 @@ class Screen:
 class LiveRenderer:
     """See view.Renderer."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, leave: threading.Event | None = None) -> None:
         self._screen = Screen(stream)
+        self._leave = leave or threading.Event()
         self._view: RunView | None = None
         self._above: deque[Text] = deque(maxlen=MAX_WAITING)
         self._is_new = False
@@ -103,13 +105,15 @@ class LiveRenderer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """The frame disappears; what stood above it, and the summary, stay."""
+        """The frame disappears; what stood above it, and the summary, stay. A stopped terminal (Ctrl-S) is waited for
+        until `leave` is set."""
         with self._changed:
             self._view = None
             self._is_closed = True
             self._changed.notify()
         self._stop.set()
-        self._thread.join(SECONDS_TO_CLOSE)
+        while self._thread.is_alive() and not self._leave.is_set():
+            self._thread.join(_LOOK_SECONDS)
 
     def refresh(self, view: RunView) -> None:
         with self._changed:

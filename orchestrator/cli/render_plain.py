@@ -4,6 +4,7 @@ A progress line comes with the first step, then after a further tenth of the ste
 least once a minute while steps are made.
 """
 
+import threading
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self, TextIO
@@ -22,8 +23,8 @@ PERCENTS = 10
 class PlainRenderer:
     """See view.Renderer."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._lines = LineWriter(stream, lambda lost: f"({wording.count(lost, 'line')} not shown)")
+    def __init__(self, stream: TextIO, leave: threading.Event | None = None) -> None:
+        self._lines = LineWriter(stream, lambda lost: f"({wording.count(lost, 'line')} not shown)", leave)
         self._metrics_url = ""
         self._shown: RunView | None = None
 

@@ -4,6 +4,7 @@ Called by `cli.run`. The terminal library is imported only for the live view.
 """
 
 import os
+import threading
 from typing import TextIO
 
 from orchestrator.cli.arguments import Output
@@ -14,14 +15,17 @@ from orchestrator.cli.view import Renderer
 MIN_COLUMNS = 20
 
 
-def renderer_for(output: Output, stream: TextIO, job: str, number: int) -> Renderer:
+def renderer_for(
+    output: Output, stream: TextIO, job: str, number: int, leave: threading.Event | None = None
+) -> Renderer:
+    """`leave`, once set: what nobody has read by then is not waited for at the end."""
     if output is Output.JSON:
-        return JsonRenderer(stream, job, number)
+        return JsonRenderer(stream, job, number, leave)
     if output is Output.LIVE or (output is Output.AUTO and is_live_capable(stream)):
         from orchestrator.cli.render_live import LiveRenderer
 
-        return LiveRenderer(stream)
-    return PlainRenderer(stream)
+        return LiveRenderer(stream, leave)
+    return PlainRenderer(stream, leave)
 
 
 def is_live_capable(stream: TextIO) -> bool:

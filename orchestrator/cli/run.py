@@ -7,13 +7,16 @@ renderer shows it, and this module says what came of it.
 import asyncio
 import os
 import shutil
+import socket
 import sys
+import threading
+from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.api.status import Phase
 from orchestrator.api.types import TensorFlowJob
 from orchestrator.backends.local.run_folder import RunFolder
-from orchestrator.cli import exit_codes, jobs, outputs, preparation, recording
+from orchestrator.cli import exit_codes, jobs, outputs, preparation, recording, signals, startable
 from orchestrator.cli.arguments import RunOptions
 from orchestrator.cli.errors import WrongJob
 from orchestrator.cli.rendering import renderer_for
@@ -25,30 +28,63 @@ from orchestrator.metrics.store import Store
 REFRESH_SECONDS = 0.25
 
 
+@dataclass(frozen=True)
+class Frame:
+    """What surrounds a run. `here`: the current folder, which may be gone at the end."""
+
+    options: RunOptions
+    endpoint: socket.socket | None
+    inbox: signals.Inbox
+    notes: tuple[str, ...]
+    here: Path
+
+
 def run_command(options: RunOptions) -> int:
-    """Raises Refused for everything that is wrong before the start."""
+    """Raises Refused for everything that is wrong before the start; then nothing is left of the run."""
+    here = Path.cwd()
     built = jobs.job_from_options(options.job)
     if not isinstance(built, jobs.BuiltJob):
         raise WrongJob("\n".join(str(error) for error in built))
     preparation.check_tensorflow(built.job)
+    startable.check_programs(built)
     job = preparation.effective(built.job)
-    source = _source(options, job)
+    checkpoint = _checkpoint(options, job, built.folder)
+    endpoint = recording.listen(options)
+    # From here to the end of the process: what is made is taken back, or brought to its end, whatever signal comes.
+    inbox = signals.Inbox()
+    signals.catch_interrupt()
+    signals.give_to(inbox)
     folder, lock = preparation.create(options.runs_dir, job, options.invocation)
     try:
-        run = preparation.planned(folder, job, built.folder, os.environ)
-        if source is not None:
-            target = preparation.checkpoints_of(job, folder, built.folder)
-            preparation.take_checkpoint(source, built.folder, target)
-        return asyncio.run(_run(run, options, _notes(run, built.job)))
+        run = _prepared(folder, built, job, checkpoint, inbox)
+        frame = Frame(options, endpoint, inbox, _notes(run, built.job), here)
+        return asyncio.run(_run(run, frame))
     finally:
         lock.release()
 
 
-def _source(options: RunOptions, job: TensorFlowJob) -> RunFolder | None:
-    """The run to resume from, if one is asked for."""
+def _checkpoint(options: RunOptions, job: TensorFlowJob, base: Path) -> Path | None:
+    """What to resume from, if that is asked for."""
     if options.resume is None:
         return None
-    return preparation.resumed_from(options.runs_dir, options.resume or job.metadata.name)
+    source = preparation.resumed_from(options.runs_dir, options.resume or job.metadata.name)
+    return preparation.checkpoint_to_resume(source, base)
+
+
+def _prepared(
+    folder: RunFolder, built: jobs.BuiltJob, job: TensorFlowJob, checkpoint: Path | None, inbox: signals.Inbox
+) -> RunPlan:
+    """Raises Refused, or SystemExit after a signal; then the folder is gone."""
+    try:
+        with signals.GivenTo(signals.exit_soon):
+            inbox.pass_on(signals.exit_soon)
+            run = preparation.planned(folder, job, built.folder, os.environ)
+            if checkpoint is not None:
+                preparation.take_checkpoint(checkpoint, Path(run.folders.checkpoints))
+            return run
+    except BaseException:
+        preparation.discard(folder)
+        raise
 
 
 def _notes(run: RunPlan, asked: TensorFlowJob) -> tuple[str, ...]:
@@ -58,36 +94,42 @@ def _notes(run: RunPlan, asked: TensorFlowJob) -> tuple[str, ...]:
     return (*told, *([run.shares.note] if run.shares.note else []))
 
 
-async def _run(run: RunPlan, options: RunOptions, notes: tuple[str, ...]) -> int:
+async def _run(run: RunPlan, frame: Frame) -> int:
     store = Store(namespace="local")
-    async with LocalSession(run, store) as session, recording.Recording(session, options) as record:
+    leave = threading.Event()
+    async with (
+        LocalSession(run, store) as session,
+        recording.Recording(session, frame.options, frame.endpoint) as record,
+    ):
         with (
-            renderer_for(options.output, sys.stdout, run.folder.job, run.folder.number) as shown,
+            renderer_for(frame.options.output, sys.stdout, run.folder.job, run.folder.number, leave) as shown,
             recording.Tee(shown, record, run.folder) as renderer,
         ):
             session.renderer = renderer
             renderer.refresh(session.view(utc_now()))
-            for note in notes:
+            for note in frame.notes:
                 renderer.note(note, utc_now())
-            await session.run(REFRESH_SECONDS)
+            await session.run(REFRESH_SECONDS, frame.inbox)
+            frame.inbox.listen(lambda number: leave.set())
             record.finish()
-            summary = _summary(session, store)
+            summary = _summary(session, store, frame.here)
             renderer.close(summary)
-        await record.linger()
+        if session.interrupted is None:
+            await record.linger(leave)
     return summary.exit_code
 
 
-def _summary(session: LocalSession, store: Store) -> Summary:
+def _summary(session: LocalSession, store: Store, here: Path) -> Summary:
     state = session.backend.state
     run = session.run_plan
-    paths = outputs.collect_paths(run.folder, run.folders, Path.cwd())
+    paths = outputs.collect_paths(run.folder, run.folders, here)
     resume = outputs.resume_words(state.runner.invocation, f"{run.folder.job}/{run.folder.number}")
     end = Ending(
         exit_code=_exit_code(state.status.phase, session.interrupted),
         started=state.runner.start_time,
         now=state.status.completion_time or utc_now(),
         paths=paths,
-        next=outputs.next_commands(paths, resume, shutil.which),
+        next=outputs.next_commands(paths, resume, shutil.which, here),
     )
     final = store.summary(run.job.metadata.uid or "")
     return collect_summary(run.folder.job, run.folder.number, state.status, final, end)

@@ -21,6 +21,7 @@ from orchestrator.backends.local.backend import LocalBackend
 from orchestrator.backends.local.gpus import Shares
 from orchestrator.backends.local.programs import Place
 from orchestrator.backends.local.run_folder import RunFolder
+from orchestrator.cli.signals import CODES, Inbox
 from orchestrator.cli.view import Renderer, RunEvent, RunInfo, RunView, collect_view
 from orchestrator.controller.loop import Loop
 from orchestrator.controller.reconcile import Reconciler
@@ -34,8 +35,6 @@ from orchestrator.metrics.life import key_of
 from orchestrator.metrics.store import Store
 from orchestrator.protocol.messages import Report
 
-SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
-"""What stops a run gracefully, and the exit code that says so."""
 _LONGEST_SOCKET_PATH = 80
 _LAST_SECONDS = 60.0
 """An agent that has not finished this long after the job's end is killed."""
@@ -79,7 +78,7 @@ class LocalSession:
         self.renderer: Renderer | None = None
         self.metrics_url = ""
         self.interrupted: int | None = None
-        self._uid = run.job.metadata.uid or ""
+        self.uid = run.job.metadata.uid or ""
         self.backend = LocalBackend(run.folder, run.plan, run.place, run.shares, utc_now)
         self._stack = AsyncExitStack()
         self.coordinator: Coordinator | None = None
@@ -92,10 +91,10 @@ class LocalSession:
         self.coordinator = Coordinator(
             f"unix:{self._socket_path()}", clock=utc_now, on_change=self._wake_for, on_report=self._reported
         )
-        door = _Door(self.coordinator, self._uid)
+        door = _Door(self.coordinator, self.uid)
         door.address = await self.coordinator.start()
         self._stack.push_async_callback(self.coordinator.close)
-        self.coordinator.register(self._uid, 1, door.token)
+        self.coordinator.register(self.uid, 1, door.token)
         self.backend.door = door
         self.backend.on_change = self._loop.wake
         self.backend.report_seconds = self.run_plan.job.spec.telemetry.every_seconds or 1.0
@@ -114,18 +113,15 @@ class LocalSession:
             return folder / "s"
         return Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="tfo-"))) / "s"
 
-    async def run(self, refresh_seconds: float) -> None:
+    async def run(self, refresh_seconds: float, inbox: Inbox) -> None:
         """Until the job has ended and every agent is gone."""
         loop = asyncio.get_running_loop()
-        for number, code in SIGNALS.items():
-            loop.add_signal_handler(number, self._interrupt, code)
+        inbox.listen(lambda number: loop.call_soon_threadsafe(self._interrupt, number))
         ticker = asyncio.create_task(self._tick(refresh_seconds))
         try:
             await self._loop.run()
         finally:
             ticker.cancel()
-            for number in SIGNALS:
-                loop.remove_signal_handler(number)
 
     async def _turn(self) -> float | None:
         if self._reconciler is None:
@@ -139,10 +135,12 @@ class LocalSession:
         ended = status.completion_time or utc_now()
         return not self.backend.agent_pids or (utc_now() - ended).total_seconds() > _LAST_SECONDS
 
-    def _interrupt(self, code: int) -> None:
-        self.interrupted = self.interrupted or code
+    def _interrupt(self, number: int) -> None:
+        """The first lets programs save, the second kills them; so does Ctrl-Backslash, at once."""
+        self.interrupted = self.interrupted or CODES[number]
         if self._reconciler is not None:
-            self._reconciler.stop.ask()
+            for _ in range(2 if number == signal.SIGQUIT else 1):
+                self._reconciler.stop.ask()
         self._loop.wake()
 
     async def _tick(self, seconds: float) -> None:
@@ -195,7 +193,7 @@ class LocalSession:
         return self.backend.uid_at(role, index)
 
     def agents(self) -> tuple[Agent, ...]:
-        return self.coordinator.agents(self._uid) if self.coordinator else ()
+        return self.coordinator.agents(self.uid) if self.coordinator else ()
 
     def decided(self, view: View, decision: Decision, now: datetime) -> None:
         self.store.observe_status(view.job, decision.status, now)

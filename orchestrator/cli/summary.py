@@ -42,7 +42,8 @@ class RunPaths(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_d
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """The end of a run. `cause`: what ended the last attempt, of a run that failed; `restart`: the message of the last
-    restart or disruption; `next`: commands to go on with."""
+    restart or disruption; `lost_writes`: of state, metrics and events; `lost_logs`: replicas of whose output lines are
+    missing; `next`: commands to go on with."""
 
     job: str
     number: int
@@ -63,6 +64,9 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     examples_per_second: float | None = None
     non_finite: int = 0
     checkpoint_failures: int = 0
+    lost_writes: int = 0
+    lost_logs: tuple[str, ...] = ()
+    lost_reason: str = ""
     cause: EndedAttempt | None = None
     paths: RunPaths = RunPaths(run="")
     next: tuple[str, ...] = ()
@@ -154,7 +158,18 @@ def _troubles(summary: Summary) -> list[str]:
         told.append(wording.count(summary.non_finite, "non-finite value"))
     if summary.checkpoint_failures:
         told.append(wording.count(summary.checkpoint_failures, "failed save"))
-    return [each for each in told if each]
+    return [each for each in (*told, *_losses(summary)) if each]
+
+
+def _losses(summary: Summary) -> list[str]:
+    told = []
+    if summary.lost_writes:
+        told.append(
+            f"{wording.count(summary.lost_writes, 'lost write')} ({wording.clean(summary.lost_reason)})"
+        )
+    if summary.lost_logs:
+        told.append(f"log lines of {', '.join(summary.lost_logs)} lost")
+    return told
 
 
 def _failure(summary: Summary) -> list[str]:

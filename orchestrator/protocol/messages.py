@@ -14,6 +14,8 @@ from typing import Dict, Optional, Tuple, Union
 PROTOCOL_VERSION = 1
 SESSION_METHOD = "/tf_orchestrator.Coordinator/Session"
 MAX_MESSAGE_BYTES = 64 * 1024
+LOG_LINES_LOST = "log lines lost"
+"""How a Report's note begins when output of the program could not be written to its log."""
 
 
 class ProgramState(str, Enum):

@@ -83,6 +83,8 @@ class LocalBackend:
         self.door: Door | None = None
         self.report_seconds = 1.0
         self.lost_writes = 0
+        self.write_error = ""
+        self._is_unsaved = False
         self.on_change: Callable[[], None] = lambda: None
 
     @property
@@ -149,11 +151,15 @@ class LocalBackend:
         return str(self._state.version)
 
     def _save(self) -> None:
-        """A full disk does not end a run: the newest state is written as soon as there is room."""
+        """A full disk does not end a run: the next state may find room again, and the last one has some of its own."""
         try:
             self._folder.write_state(self._state)
-        except OSError:
+        except OSError as error:
             self.lost_writes += 1
+            self.write_error = error.strerror or str(error)
+            self._is_unsaved = True
+        else:
+            self._is_unsaved = False
 
     def set_runner_url(self, url: str) -> None:
         """The metrics address, once it is known."""
@@ -232,6 +238,8 @@ class LocalBackend:
         for one in self._reserved.values():
             one.release()
         self._reserved.clear()
+        if self._is_unsaved:
+            self._save()
 
 
 def _place(seat: Seat) -> tuple[int, int]:

@@ -2,10 +2,12 @@
 
 Written by the local backend (the only writer), read by `tfo ps`, `logs`, `stop` and `rm` from other terminals.
 The runner holds an exclusive lock on `runner.lock` as long as it lives; the kernel frees it however it ends, so an
-unfinished state whose lock is free belongs to a runner that is gone. The state file is replaced by rename.
+unfinished state whose lock is free belongs to a runner that is gone. The state file is replaced by rename; room for
+the last state is kept from the start, so that a disk which is full by then does not turn an end into a loss.
 """
 
 import fcntl
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -17,9 +19,11 @@ from msgspec.structs import replace
 
 from orchestrator.api.status import JobStatus, Phase
 from orchestrator.api.types import TensorFlowJob
+from orchestrator.backends.local.layout import Layout
 
 RUNS_VARIABLE = "TFO_RUNS_DIR"
 DEFAULT_RUNS = "tfo-runs"
+RESERVED_BYTES = 256 * 1024
 
 
 class Runner(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -40,73 +44,40 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     version: int = 0
 
 
-class RunFolder:
-    """Paths of one run and its state file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    @property
-    def job(self) -> str:
-        return self.path.parent.name
-
-    @property
-    def number(self) -> int:
-        return int(self.path.name)
-
-    @property
-    def state_file(self) -> Path:
-        return self.path / "state.json"
-
-    @property
-    def lock_file(self) -> Path:
-        return self.path / "runner.lock"
-
-    @property
-    def job_file(self) -> Path:
-        return self.path / "job.yaml"
-
-    @property
-    def logs(self) -> Path:
-        return self.path / "logs"
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.path / "checkpoints"
-
-    @property
-    def model(self) -> Path:
-        return self.path / "model"
-
-    @property
-    def tensorboard(self) -> Path:
-        return self.path / "tensorboard"
-
-    @property
-    def events(self) -> Path:
-        return self.path / "events.jsonl"
-
-    @property
-    def metrics_prom(self) -> Path:
-        return self.path / "metrics.prom"
-
-    @property
-    def metrics_jsonl(self) -> Path:
-        return self.path / "metrics.jsonl"
-
-    def log_file(self, replica: str, attempt: int) -> Path:
-        """Output of one program start, e.g. logs/worker-1.attempt-2.log."""
-        return self.logs / f"{replica}.attempt-{attempt}.log"
+class RunFolder(Layout):
+    """One run: its state file, whether it lives, how it goes."""
 
     def read_state(self) -> RunState:
         """Raises OSError or msgspec.ValidationError when there is none that can be read."""
-        return msgspec.json.decode(self.state_file.read_bytes(), type=RunState)
+        return _decoded(self.state_file.read_bytes())
 
     def write_state(self, state: RunState) -> None:
-        """Replaces the file by rename: a reader sees the old state or the new one, never half of one."""
-        beside = self.state_file.with_suffix(".json.tmp")
-        beside.write_bytes(msgspec.json.format(msgspec.json.encode(state), indent=1))
-        beside.replace(self.state_file)
+        """A reader sees the old state or the new one, never half of one. Raises OSError; the old one then stands."""
+        data = _encoded(state)
+        if not state.status.phase.is_final:
+            _replace(self.state_file, data)
+            return
+        try:
+            _replace(self.state_file, data)
+        except OSError:
+            self._write_without_room(data)
+        self.reserve_file.unlink(missing_ok=True)
+
+    def _write_without_room(self, data: bytes) -> None:
+        """What was kept is given free; if others took it, the old state is written over, on the blocks it has."""
+        self.reserve_file.unlink(missing_ok=True)
+        try:
+            _replace(self.state_file, data)
+        except OSError:
+            _overwrite(self.state_file, data)
+
+    def reserve(self) -> None:
+        """Raises OSError when there is not even room for this."""
+        fd = os.open(self.reserve_file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            os.posix_fallocate(fd, 0, RESERVED_BYTES)
+        finally:
+            os.close(fd)
 
     def is_live(self) -> bool:
         """Whether some runner holds the lock."""
@@ -159,31 +130,71 @@ def create(runs: Path, job: str) -> RunFolder:
 
 
 def find(runs: Path, reference: str) -> RunFolder | None:
-    """JOB: its latest run; JOB/NUMBER: that one. None when there is none."""
+    """JOB: its latest run that has a state; JOB/NUMBER: that one. None when there is none."""
     job, _, number = reference.partition("/")
     if not job or job in (".", "..") or (number and not number.isdecimal()):
         return None
-    numbers = [int(number)] if number else [max(_numbers(runs / job), default=0)]
-    path = runs / job / str(numbers[0])
-    return RunFolder(path.resolve()) if (path / "state.json").is_file() else None
+    wanted = [one for one in folders_of(runs / job) if not number or str(one.number) == number]
+    return next((one for one in reversed(wanted) if one.state_file.is_file()), None)
 
 
 def every(runs: Path) -> Iterator[RunFolder]:
     """All runs that have a state, by job and number."""
-    if not runs.is_dir():
+    return (folder for folder in every_folder(runs) if folder.state_file.is_file())
+
+
+def every_folder(runs: Path) -> Iterator[RunFolder]:
+    """Also those without a state: of a runner that has just begun, or that was killed before it had one."""
+    if not runs.exists():
         return
     for parent in sorted(one for one in runs.iterdir() if one.is_dir()):
-        for number in sorted(_numbers(parent)):
-            folder = RunFolder((parent / str(number)).resolve())
-            if folder.state_file.is_file():
-                yield folder
+        yield from folders_of(parent)
+
+
+def folders_of(parent: Path) -> list[RunFolder]:
+    """Of one job, oldest first."""
+    return [RunFolder((parent / str(number)).resolve()) for number in sorted(_numbers(parent))]
 
 
 def _numbers(parent: Path) -> list[int]:
     if not parent.is_dir():
         return []
-    return [int(one.name) for one in parent.iterdir() if one.name.isdecimal() and one.is_dir()]
+    names = [one.name for one in parent.iterdir() if one.is_dir()]
+    return [int(name) for name in names if name.isdecimal() and name == str(int(name))]
 
 
 def with_status(state: RunState, status: JobStatus) -> RunState:
     return replace(state, status=status, version=state.version + 1)
+
+
+def _encoded(state: RunState) -> bytes:
+    """ASCII: names of files and words of command lines may hold bytes that are no UTF-8."""
+    return json.dumps(msgspec.to_builtins(state, str_keys=True), indent=1).encode("ascii")
+
+
+def _decoded(data: bytes) -> RunState:
+    try:
+        return msgspec.convert(json.loads(data), RunState, str_keys=True)
+    except (ValueError, RecursionError) as error:
+        raise msgspec.ValidationError(str(error)) from None
+
+
+def _replace(path: Path, data: bytes) -> None:
+    beside = path.with_suffix(".json.tmp")
+    try:
+        beside.write_bytes(data)
+        beside.replace(path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def _overwrite(path: Path, data: bytes) -> None:
+    """Asks for all the room first, so that the old content is not lost for nothing."""
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.posix_fallocate(fd, 0, len(data))
+        os.pwrite(fd, data, 0)
+        os.ftruncate(fd, len(data))
+    finally:
+        os.close(fd)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.cli import commands, exit_codes, main, ps
+from orchestrator.cli import commands, dispatch, exit_codes, main, ps
 from orchestrator.cli.arguments import PsOptions
 from orchestrator.cli.commands import COMMANDS
 from orchestrator.cli.errors import Refused, WrongJob
@@ -58,7 +58,7 @@ def test_errors_in_a_job_are_printed_without_our_name(
 def test_every_command_has_its_function(command: str) -> None:
     known = commands.find(command)
     assert known is not None
-    assert callable(main.find_entry(known.entry))
+    assert callable(dispatch.find_entry(known.entry))
 
 
 def test_no_command_prints_the_help_and_is_wrong_input(capsys: pytest.CaptureFixture[str]) -> None:

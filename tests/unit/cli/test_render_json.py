@@ -118,6 +118,8 @@ def test_the_summary_has_every_field() -> None:
         "stepsLost": 14,
         "nonFinite": 0,
         "checkpointFailures": 0,
+        "lostWrites": 0,
+        "lostLogs": [],
         "metrics": {"loss": 0.0421, "accuracy": 0.9874, "val_accuracy": 0.9812},
         "examplesPerSecond": 2310.4,
         "paths": {

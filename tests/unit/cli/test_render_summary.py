@@ -144,7 +144,7 @@ def test_what_does_not_exist_is_not_named(tmp_path: Path) -> None:
 
 def test_next_commands_are_quoted_for_a_shell(folder: RunFolder, tmp_path: Path) -> None:
     paths = outputs.collect_paths(folder, folders_of(folder), tmp_path)
-    lines = outputs.next_commands(paths, ("run", "my job.yaml", "--resume=digits-cnn/3"), _on_path)
+    lines = outputs.next_commands(paths, ("run", "my job.yaml", "--resume=digits-cnn/3"), _on_path, tmp_path)
     assert [shlex.split(line) for line in lines] == [
         ["tensorboard", "--logdir", "my runs/digits-cnn/3/tensorboard"],
         ["tfo", "run", "my job.yaml", "--resume=digits-cnn/3"],
@@ -160,16 +160,16 @@ def _on_path(name: str) -> str:
     return str(Path(sys.executable).parent / name)
 
 
-def test_a_quote_in_a_path_is_quoted_twice() -> None:
+def test_a_quote_in_a_path_is_quoted_twice(tmp_path: Path) -> None:
     paths = RunPaths(run="r", model="it's/model.keras")
-    [line] = outputs.next_commands(paths, (), _on_path)
+    [line] = outputs.next_commands(paths, (), _on_path, tmp_path)
     code = shlex.split(line)[2]
     compile(code, "printed", "exec")
     assert '"it\'s/model.keras"' in code
 
 
-def test_nothing_that_does_not_exist_is_proposed() -> None:
-    assert outputs.next_commands(RunPaths(run="r"), ("run", "cnn"), _on_path) == ()
+def test_nothing_that_does_not_exist_is_proposed(tmp_path: Path) -> None:
+    assert outputs.next_commands(RunPaths(run="r"), ("run", "cnn"), _on_path, tmp_path) == ()
 
 
 def test_programs_that_the_shell_would_not_find_are_named_by_their_path(
@@ -181,14 +181,14 @@ def test_programs_that_the_shell_would_not_find_are_named_by_their_path(
         (tmp_path / ".venv" / "bin" / name).touch()
     monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv" / "bin" / "python"))
     monkeypatch.chdir(tmp_path)
-    assert outputs.program("tensorboard", lambda name: None) == ".venv/bin/tensorboard"
-    assert outputs.program("python", lambda name: f"/usr/bin/{name}") == ".venv/bin/python"
+    assert outputs.program("tensorboard", lambda name: None, tmp_path) == ".venv/bin/tensorboard"
+    assert outputs.program("python", lambda name: f"/usr/bin/{name}", tmp_path) == ".venv/bin/python"
     assert (
-        outputs.program("tensorboard", lambda name: os.path.join(tmp_path, ".venv/bin", name))
+        outputs.program("tensorboard", lambda name: os.path.join(tmp_path, ".venv/bin", name), tmp_path)
         == "tensorboard"
     )
-    assert outputs.program("other", lambda name: None) is None
-    assert outputs.program("other", lambda name: "/usr/bin/other") == "/usr/bin/other"
+    assert outputs.program("other", lambda name: None, tmp_path) is None
+    assert outputs.program("other", lambda name: "/usr/bin/other", tmp_path) == "/usr/bin/other"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,34 @@
+"""Where a local run's programs find and leave their files: what the job names, else the run's own folder; pure.
+
+Called by `preparation` with a real run folder and by `plan_view` with a word in its place, so that both say the same.
+"""
+
+from pathlib import Path
+
+from orchestrator.api.types import TensorFlowJob
+from orchestrator.backends.local.layout import Layout
+from orchestrator.core import names
+from orchestrator.core.plan import Folders
+
+REPORT_SECONDS = 1.0
+"""How often replicas on this machine report unless the job says otherwise."""
+
+
+def checkpoints_of(job: TensorFlowJob, run: Layout, base: Path) -> Path:
+    """checkpoint.directory with a folder per job; without one, or with a volume, the run folder's own."""
+    wish = job.spec.checkpoint
+    if not wish.directory or wish.volume_claim is not None:
+        return run.checkpoints
+    return base / wish.directory / names.checkpoint_folder(job)
+
+
+def local_folders(job: TensorFlowJob, run: Layout, base: Path, cache: Path) -> Folders:
+    """`base`: what relative directories of the job begin at."""
+    logs = job.spec.logs
+    has_own_logs = bool(logs.directory) and logs.volume_claim is None
+    return Folders(
+        checkpoints=str(checkpoints_of(job, run, base)),
+        logs=str(base / str(logs.directory) if has_own_logs else run.tensorboard),
+        models=str(run.model),
+        data=str(cache / "data"),
+    )
