@@ -40,7 +40,11 @@ def check_tensorflow(job: TensorFlowJob) -> None:
 
 def effective(job: TensorFlowJob) -> TensorFlowJob:
     """As it runs on this machine: with a UID of its own, always with agents, as if not suspended elsewhere."""
-    spec = replace(job.spec, recovery=replace(job.spec.recovery, agent=AgentMode.ENABLED))
+    spec = replace(
+        job.spec,
+        recovery=replace(job.spec.recovery, agent=AgentMode.ENABLED),
+        run_policy=replace(job.spec.run_policy, suspend=False),  # nothing here could ever resume it
+    )
     return replace(job, metadata=replace(job.metadata, uid=uuid.uuid4().hex), spec=spec)
 
 

@@ -11,6 +11,7 @@ import socket
 import sys
 import threading
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from orchestrator.api.status import Phase
@@ -23,7 +24,7 @@ from orchestrator.cli.rendering import renderer_for
 from orchestrator.cli.session import LocalSession, RunPlan, utc_now
 from orchestrator.cli.summary import Ending, Summary, collect_summary
 from orchestrator.core.plan import ignored_locally
-from orchestrator.metrics.store import Store
+from orchestrator.metrics.store import RETENTION, Store
 
 REFRESH_SECONDS = 0.25
 
@@ -95,7 +96,8 @@ def _notes(run: RunPlan, asked: TensorFlowJob) -> tuple[str, ...]:
 
 
 async def _run(run: RunPlan, frame: Frame) -> int:
-    store = Store(namespace="local")
+    kept = timedelta(seconds=frame.options.metrics_linger)
+    store = Store(namespace="local", retention=RETENTION + kept)
     leave = threading.Event()
     async with (
         LocalSession(run, store) as session,

@@ -156,6 +156,7 @@ def ignored_locally(job: TensorFlowJob) -> tuple[str, ...]:
 def _local_checks(spec: JobSpec) -> tuple[tuple[str, bool], ...]:
     run = spec.run_policy
     return (
+        ("runPolicy.suspend", run.suspend),
         ("runPolicy.schedulingPolicy", run.scheduling_policy is not None),
         ("runPolicy.ttlSecondsAfterFinished", run.ttl_seconds_after_finished is not None),
         ("runPolicy.managedBy", run.managed_by is not None),
@@ -167,9 +168,24 @@ def _local_checks(spec: JobSpec) -> tuple[tuple[str, bool], ...]:
     )
 
 
+_CONTAINER_ONLY_IN_PODS = ("image", "resources", "envFrom", "volumeMounts", "lifecycle", "securityContext")
+_ONLY_IN_PODS = (
+    "volumes",
+    "initContainers",
+    "nodeSelector",
+    "tolerations",
+    "affinity",
+    "serviceAccountName",
+    "hostNetwork",
+    "securityContext",
+)
+
+
 def _ignored_in(spec: JobSpec, role: Role) -> tuple[str, ...]:
     pod = template_of(spec, role).get("spec") or {}
     container = container_of(spec, role)
-    found = [("image", container.get("image")), ("resources", container.get("resources"))]
-    found += [(name, pod.get(name)) for name in ("volumes", "initContainers", "nodeSelector", "tolerations")]
-    return tuple(f"template: {name}" for name, value in found if value)
+    found = [(name, container.get(name)) for name in _CONTAINER_ONLY_IN_PODS]
+    found += [(name, pod.get(name)) for name in _ONLY_IN_PODS]
+    found.append(("other containers", len(pod.get("containers") or ()) > 1))
+    found.append(("env.valueFrom", any("valueFrom" in one for one in container.get("env") or ())))
+    return tuple(dict.fromkeys(f"template: {name}" for name, value in found if value))

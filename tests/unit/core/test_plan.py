@@ -123,7 +123,7 @@ def test_what_is_ignored_locally_is_named_once() -> None:
     job = with_spec(
         template=pod,
         run_policy=RunPolicy(
-            scheduling_policy=SchedulingPolicy(), ttl_seconds_after_finished=0, managed_by="x"
+            suspend=True, scheduling_policy=SchedulingPolicy(), ttl_seconds_after_finished=0, managed_by="x"
         ),
         recovery=Recovery(agent=AgentMode.DISABLED, warm_start=True),
         checkpoint=Checkpoint(volume_claim="c"),
@@ -131,6 +131,7 @@ def test_what_is_ignored_locally_is_named_once() -> None:
         tensorboard=TensorBoard(enabled=True),
     )
     assert plan.ignored_locally(job) == (
+        "runPolicy.suspend",
         "runPolicy.schedulingPolicy",
         "runPolicy.ttlSecondsAfterFinished",
         "runPolicy.managedBy",
@@ -142,6 +143,20 @@ def test_what_is_ignored_locally_is_named_once() -> None:
         "template: image",
         "template: resources",
         "template: volumes",
+        "template: other containers",
+    )
+
+
+def test_what_only_a_pod_can_have_is_named() -> None:
+    pod = template(
+        env=[{"name": "A", "value": "1"}, {"name": "B", "valueFrom": {"secretKeyRef": {}}}], envFrom=[{}]
+    )
+    pod["spec"]["serviceAccountName"] = "trainer"
+    assert plan.ignored_locally(with_spec(template=pod)) == (
+        "template: envFrom",
+        "template: serviceAccountName",
+        "template: other containers",
+        "template: env.valueFrom",
     )
 
 
