@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Dict, Optional, Tuple
 
-from orchestrator.protocol.datagrams import Checkpointed, Datagram
+from orchestrator.protocol.datagrams import STEP_BUCKETS, Checkpointed, Datagram
 from orchestrator.protocol.fields import MAX_INTEGER, MAX_METRIC_NAME, MAX_METRICS
-from orchestrator.protocol.messages import STEP_BUCKETS, Report
+from orchestrator.protocol.messages import Report
 
 MAX_NOTES = 8
 MAX_NOTE = 256

@@ -8,7 +8,8 @@ import math
 
 import msgspec
 
-from orchestrator.protocol.messages import STEP_BUCKETS, Report
+from orchestrator.protocol.datagrams import STEP_BUCKETS
+from orchestrator.protocol.messages import Report
 
 BUCKETS = len(STEP_BUCKETS) + 1
 _LARGEST = 2**53

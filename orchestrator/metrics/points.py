@@ -24,7 +24,7 @@ from orchestrator.metrics.samples import (
     Summary,
     TrainingSample,
 )
-from orchestrator.protocol.messages import STEP_BUCKETS
+from orchestrator.protocol.datagrams import STEP_BUCKETS
 from orchestrator.version import __version__
 
 MAX_REPLICAS = 64

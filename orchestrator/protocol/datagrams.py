@@ -1,7 +1,8 @@
 """What a training process tells its agent: JSON datagrams of increments on the UNIX socket TFO_REPORT_SOCKET.
 
 Sent by `train.report`, received by `agent.telemetry`. Counters are increments, so that a dropped datagram loses
-little; a metric that is not finite is null. Python 3.9, standard library only.
+little; a metric that is not finite is null. Every instrumented program imports it: keep that cheap.
+Python 3.9, standard library only.
 """
 
 from __future__ import annotations
@@ -29,8 +30,18 @@ from orchestrator.protocol.fields import (
 )
 
 MAX_DATAGRAM_BYTES = 16 * 1024
+STEP_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
+"""Upper bounds in seconds of the step-duration histogram; the last, +Inf, is implied."""
 
-__all__ = ["MAX_DATAGRAM_BYTES", "Checkpointed", "Datagram", "ProtocolError", "decode", "encode"]
+__all__ = [
+    "MAX_DATAGRAM_BYTES",
+    "STEP_BUCKETS",
+    "Checkpointed",
+    "Datagram",
+    "ProtocolError",
+    "decode",
+    "encode",
+]
 
 
 @dataclass(frozen=True)

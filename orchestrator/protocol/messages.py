@@ -107,10 +107,6 @@ class Report:
     notes: Tuple[str, ...] = ()
 
 
-STEP_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
-"""Upper bounds in seconds of the step-duration histogram; the last, +Inf, is implied."""
-
-
 @dataclass(frozen=True)
 class Run:
     """Run the program of this attempt (once: an agent that has started it already does nothing).

@@ -15,13 +15,11 @@ import threading
 import time
 from bisect import bisect_left
 from collections import deque
-from dataclasses import dataclass, field
 from typing import Callable, Deque, Dict, List, Mapping, Optional
 
 from orchestrator.protocol import environment as env
-from orchestrator.protocol.datagrams import Checkpointed, Datagram, ProtocolError, encode
+from orchestrator.protocol.datagrams import STEP_BUCKETS, Checkpointed, Datagram, ProtocolError, encode
 from orchestrator.protocol.fields import MAX_METRIC_NAME, MAX_METRICS
-from orchestrator.protocol.messages import STEP_BUCKETS
 from orchestrator.train.ownership import Ownership
 
 DEFAULT_SECONDS = 1.0
@@ -29,15 +27,16 @@ MAX_NOTE = 1000
 MAX_PENDING = 16
 
 
-@dataclass
 class Increments:
     """What was counted since the last datagram that got through."""
 
-    steps: int = 0
-    examples: float = 0.0
-    step_seconds: List[int] = field(default_factory=lambda: [0] * (len(STEP_BUCKETS) + 1))
-    step_seconds_sum: float = 0.0
-    callback_seconds: float = 0.0
+    # Why no dataclass? Making one costs every instrumented program a millisecond of its start; so with Standing.
+    def __init__(self, examples: float = 0.0) -> None:
+        self.steps = 0
+        self.examples = examples
+        self.step_seconds: List[int] = [0] * (len(STEP_BUCKETS) + 1)
+        self.step_seconds_sum = 0.0
+        self.callback_seconds = 0.0
 
     def count(self, steps: int, seconds_each: Optional[float], examples: float) -> None:
         """Count steps that took so many seconds each; None where nobody measured."""
@@ -48,15 +47,15 @@ class Increments:
             self.step_seconds_sum += seconds_each * steps
 
 
-@dataclass
 class Standing:
     """What holds until something else is said."""
 
-    step: Optional[int] = None
-    total_steps: Optional[int] = None
-    epoch: Optional[int] = None
-    total_epochs: Optional[int] = None
-    busy: str = ""
+    def __init__(self) -> None:
+        self.step: Optional[int] = None
+        self.total_steps: Optional[int] = None
+        self.epoch: Optional[int] = None
+        self.total_epochs: Optional[int] = None
+        self.busy = ""
 
 
 class Reporter:

@@ -44,5 +44,11 @@ def test_the_agent_loads_of_us_only_itself_and_the_protocol() -> None:
     assert {name for name in ours if not name.startswith(allowed)} == set()
 
 
+def test_what_the_start_up_hook_loads_is_what_it_needs() -> None:
+    unneeded = {"train.checkpointer", "train.checkpoint_callback", "train.stop", "protocol.messages"}
+    loaded = _loaded("orchestrator.train.instrument")
+    assert loaded & {f"orchestrator.{name}" for name in unneeded} == set()
+
+
 def test_the_training_library_loads_without_training_libraries() -> None:
     assert _loaded("orchestrator.train") & TRAINING == set()

@@ -13,7 +13,8 @@ from orchestrator.metrics.collect import Collection
 from orchestrator.metrics.registry import METRICS, Kind
 from orchestrator.metrics.samples import Histogram, Summary
 from orchestrator.metrics.store import Store
-from orchestrator.protocol.messages import STEP_BUCKETS, Report
+from orchestrator.protocol.datagrams import STEP_BUCKETS
+from orchestrator.protocol.messages import Report
 from tests.fixtures.training_reports import KEY, NOW, RUNNING, build_job
 
 Received = tuple[Role, int, str, Report]

@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 from orchestrator.agent import telemetry
 from orchestrator.agent.lines import Lines
 from orchestrator.protocol.codec import decode, encode
-from orchestrator.protocol.datagrams import Checkpointed, Datagram
-from orchestrator.protocol.messages import STEP_BUCKETS
+from orchestrator.protocol.datagrams import STEP_BUCKETS, Checkpointed, Datagram
 
 counts = st.integers(0, 2**63 - 1)
 seconds = st.floats(0, 1e300)

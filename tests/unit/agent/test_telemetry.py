@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from orchestrator.agent import telemetry
 from orchestrator.protocol.codec import encode
-from orchestrator.protocol.datagrams import Checkpointed, Datagram
+from orchestrator.protocol.datagrams import STEP_BUCKETS, Checkpointed, Datagram
 from orchestrator.protocol.fields import MAX_INTEGER, MAX_METRICS
-from orchestrator.protocol.messages import STEP_BUCKETS, Report
+from orchestrator.protocol.messages import Report
 
 BUCKETS = len(STEP_BUCKETS) + 1
 

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from orchestrator.protocol.messages import STEP_BUCKETS
+from orchestrator.protocol.datagrams import STEP_BUCKETS
 from orchestrator.train.reporter import Reporter, finite_metrics, read_reporter
 from tests.unit.train.conftest import Listener
 
