@@ -81,7 +81,7 @@ def _source(options: JobOptions) -> _Source | tuple[FieldError, ...]:
 def _from_program(program: tuple[str, ...]) -> _Source:
     container = {"name": names.CONTAINER, "command": list(program)}
     spec = JobSpec(template={"spec": {"containers": [container]}}, replica_specs=_CHIEF)
-    return _Source(job=_fresh(name_of(program), spec), folder=Path.cwd())
+    return _Source(job=_fresh(name_of(program), spec), folder=_here())
 
 
 def _from_workload(name: str, options: JobOptions) -> _Source:
@@ -90,7 +90,7 @@ def _from_workload(name: str, options: JobOptions) -> _Source:
     args, errors = overrides.workload_args(name, assignments)
     written = {key: list(value) if isinstance(value, tuple) else value for key, value in args.items()}
     spec = JobSpec(workload=WorkloadSpec(name=name, args=written), replica_specs=_CHIEF)
-    return _Source(job=_fresh(name, spec), folder=Path.cwd(), errors=errors)
+    return _Source(job=_fresh(name, spec), folder=_here(), errors=errors)
 
 
 def _from_file(path: str) -> _Source | tuple[FieldError, ...]:
@@ -103,8 +103,16 @@ def _from_file(path: str) -> _Source | tuple[FieldError, ...]:
         return tuple(error for one in documents for error in _all_errors(one)) or (
             _too_many(path, documents),
         )
-    folder = Path.cwd() if path == load.STANDARD_INPUT else Path(path).resolve().parent
+    folder = _here() if path == load.STANDARD_INPUT else Path(path).resolve().parent
     return _Source(job=first.job, folder=folder, errors=_all_errors(first), locate=first.locate)
+
+
+def _here() -> Path:
+    """The current folder; one that has been removed has no path any more, and `run` refuses it."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return Path()
 
 
 def _all_errors(document: Document) -> tuple[FieldError, ...]:

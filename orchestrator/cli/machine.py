@@ -99,8 +99,9 @@ def _quota(group: Path) -> float | None:
 
 
 def _disk_free(folder: Path) -> int | None:
-    there = next((one for one in (folder.absolute(), *folder.absolute().parents) if one.exists()), None)
+    """None also where the current folder, in which `folder` would be made, has been removed."""
     try:
+        there = next((one for one in (folder.absolute(), *folder.absolute().parents) if one.exists()), None)
         return shutil.disk_usage(there).free if there else None
     except OSError:
         return None

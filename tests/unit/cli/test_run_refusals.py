@@ -1,0 +1,54 @@
+"""What `tfo run` refuses before anything has been made: exit code 2, plain words, and no trace of a run."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.cli import main
+from tests.fixtures.runs import make_run
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    before = sorted(Path().rglob("*"))
+    assert main.main(["run", *words]) == 2
+    assert sorted(Path().rglob("*")) == before
+    return capsys.readouterr().err
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port that somebody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_a_metrics_port_that_is_taken(taken: int, capsys: pytest.CaptureFixture[str]) -> None:
+    said = refused(capsys, "--metrics-port", str(taken), "--", "true")
+    assert said == f"tfo: --metrics-port: cannot serve metrics on 127.0.0.1:{taken}: Address already in use\n"
+
+
+@pytest.mark.parametrize("text", ["", "?", "[]", '{"job": 1}', "[" * 100_000, "\udcff"])
+def test_a_damaged_state_to_resume_from_is_left_as_it_is(
+    text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make_run(Path("tfo-runs"), "true")
+    data = text.encode("utf-8", "surrogateescape")
+    folder.state_file.write_bytes(data)
+    said = refused(capsys, "--resume", "--", "true")
+    assert said.startswith(f"tfo: --resume: {folder.state_file}: is damaged (")
+    assert said.endswith(f"or start without --resume; its checkpoints are in {folder.checkpoints}\n")
+    assert folder.state_file.read_bytes() == data
+
+
+def test_a_run_without_a_checkpoint_to_resume_from(capsys: pytest.CaptureFixture[str]) -> None:
+    folder = make_run(Path("tfo-runs"), "true")
+    said = refused(capsys, "--resume", "--", "true")
+    assert said == f"tfo: --resume: true/1 has no committed checkpoint in {folder.checkpoints}\n"
