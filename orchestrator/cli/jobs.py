@@ -3,6 +3,8 @@
 Called by `run` and `plan`, so that both mean the same. Gives the job or every error; reads one file and prints nothing.
 """
 
+import shlex
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -147,4 +149,5 @@ def _say_unknown(target: str) -> str:
         return f"{target!r} is a program, not a job; write: tfo run -- python {target}"
     if "/" in target or Path(target).is_dir():
         return f"there is no file {target!r}"
-    return f"{unknown('workload', target, list(WORKLOADS))}, and there is no file of this name"
+    said = f"{unknown('workload', target, list(WORKLOADS))}, and there is no file of this name"
+    return f"{said}; did you mean: tfo run -- {shlex.quote(target)}" if shutil.which(target) else said

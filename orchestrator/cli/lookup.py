@@ -3,6 +3,7 @@
 Called by the commands that look at runs from another terminal: ps, logs, stop, rm. Reads folders, changes nothing.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -18,13 +19,12 @@ _MAX_LISTED = 10
 
 def find_run(runs: Path, reference: str) -> RunFolder:
     """Raises Refused with the nearest name there is."""
-    return select(runs, reference)[-1]
+    return select(runs, every_run(runs), reference)[-1]
 
 
-def select(runs: Path, reference: str) -> list[RunFolder]:
-    """JOB: all its runs, oldest first; JOB/NUMBER: that one. Raises Refused when there is none."""
+def select(runs: Path, known: Sequence[RunFolder], reference: str) -> list[RunFolder]:
+    """JOB: all its runs, oldest first; JOB/NUMBER: that one. Raises Refused when there is none among those known."""
     job, _, number = reference.partition("/")
-    known = list(every_run(runs))
     same = [one for one in known if one.job == job]
     if not same:
         raise Refused(_no_job(runs, job, sorted({one.job for one in known})))
@@ -39,8 +39,14 @@ def select(runs: Path, reference: str) -> list[RunFolder]:
 
 
 def every_run(runs: Path) -> list[RunFolder]:
+    """Those that can be looked at."""
+    return [folder for folder in every_folder(runs) if folder.has_state]
+
+
+def every_folder(runs: Path) -> list[RunFolder]:
+    """Also what is left of runs that were killed before they had a state. Raises Refused."""
     try:
-        return list(run_folder.every(runs))
+        return list(run_folder.every_folder(runs))
     except OSError as error:
         raise Refused(f"cannot read the runs in {runs}: {error.strerror}") from None
 

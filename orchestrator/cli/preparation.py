@@ -22,6 +22,7 @@ from orchestrator.backends.local.programs import Place
 from orchestrator.backends.local.run_folder import RunFolder, RunLock, Runner, RunState
 from orchestrator.cli import folders
 from orchestrator.cli.errors import Refused
+from orchestrator.cli.lookup import find_run
 from orchestrator.cli.session import RunPlan, utc_now
 from orchestrator.core import plan
 from orchestrator.protocol.checkpoints import checkpoint_path, latest_step
@@ -50,10 +51,10 @@ def effective(job: TensorFlowJob) -> TensorFlowJob:
 
 def resumed_from(runs: Path, reference: str) -> RunFolder:
     """Raises Refused when there is no such run."""
-    found = run_folder.find(runs, reference)
-    if found is None:
-        raise Refused(f"--resume: there is no run {reference!r} in {runs}; `tfo ps --all` lists them")
-    return found
+    try:
+        return find_run(runs, reference)
+    except Refused as error:
+        raise Refused(f"--resume: {error}") from None
 
 
 def checkpoint_to_resume(source: RunFolder, base: Path) -> Path:

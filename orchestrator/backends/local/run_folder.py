@@ -47,6 +47,10 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class RunFolder(Layout):
     """One run: its state file, whether it lives, how it goes."""
 
+    @property
+    def has_state(self) -> bool:
+        return self.state_file.is_file()
+
     def read_state(self) -> RunState:
         """Raises OSError or msgspec.ValidationError when there is none that can be read."""
         return _decoded(self.state_file.read_bytes())
@@ -129,18 +133,9 @@ def create(runs: Path, job: str) -> RunFolder:
     return folder
 
 
-def find(runs: Path, reference: str) -> RunFolder | None:
-    """JOB: its latest run that has a state; JOB/NUMBER: that one. None when there is none."""
-    job, _, number = reference.partition("/")
-    if not job or job in (".", "..") or (number and not number.isdecimal()):
-        return None
-    wanted = [one for one in folders_of(runs / job) if not number or str(one.number) == number]
-    return next((one for one in reversed(wanted) if one.state_file.is_file()), None)
-
-
 def every(runs: Path) -> Iterator[RunFolder]:
     """All runs that have a state, by job and number."""
-    return (folder for folder in every_folder(runs) if folder.state_file.is_file())
+    return (folder for folder in every_folder(runs) if folder.has_state)
 
 
 def every_folder(runs: Path) -> Iterator[RunFolder]:

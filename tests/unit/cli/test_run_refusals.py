@@ -52,3 +52,17 @@ def test_a_run_without_a_checkpoint_to_resume_from(capsys: pytest.CaptureFixture
     folder = make_run(Path("tfo-runs"), "true")
     said = refused(capsys, "--resume", "--", "true")
     assert said == f"tfo: --resume: true/1 has no committed checkpoint in {folder.checkpoints}\n"
+
+
+@pytest.mark.parametrize("reference", ["train/7", "other/1"])
+def test_a_run_to_resume_from_that_is_not_there(reference: str, capsys: pytest.CaptureFixture[str]) -> None:
+    make_run(Path("tfo-runs"), "train")
+    said = refused(capsys, f"--resume={reference}", "--", "true")
+    assert said.startswith("tfo: --resume: ")
+    assert "no run" in said
+
+
+def test_a_program_without_the_two_dashes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert refused(capsys, "true").endswith("; did you mean: tfo run -- true\n")
+    assert refused(capsys, "no-such-program").endswith("and there is no file of this name\n")
+    assert "did you mean 'cnn'?" in refused(capsys, "cn")

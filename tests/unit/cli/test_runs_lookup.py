@@ -6,6 +6,7 @@ import pytest
 
 from orchestrator.api.status import JobStatus, Phase
 from orchestrator.cli import main
+from orchestrator.cli.errors import Refused
 from orchestrator.cli.log_files import Cursor, every_file, tail_offsets
 from orchestrator.cli.lookup import every_run, find_run, label, phase_of, read_state
 from orchestrator.cli.rm import remove
@@ -17,6 +18,20 @@ def test_a_run_being_made_is_none_yet(tmp_path: Path) -> None:
     make_run(tmp_path, "digits")
     (tmp_path / "digits" / "2").mkdir()
     assert label(find_run(tmp_path, "digits")) == "digits/1"
+
+
+def test_a_number_means_that_run(tmp_path: Path) -> None:
+    for _ in range(3):
+        make_run(tmp_path, "digits")
+    found = [find_run(tmp_path, reference) for reference in ("digits", "digits/3", "digits/1")]
+    assert [label(one) for one in found] == ["digits/3", "digits/3", "digits/1"]
+
+
+@pytest.mark.parametrize("reference", ["", "other", "digits/7", "digits/x", "..", "../digits", "digits/1/.."])
+def test_what_is_no_run_is_not_found(tmp_path: Path, reference: str) -> None:
+    make_run(tmp_path, "digits")
+    with pytest.raises(Refused, match="no run"):
+        find_run(tmp_path, reference)
 
 
 def test_runs_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:

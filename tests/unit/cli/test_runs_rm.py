@@ -1,5 +1,6 @@
 """`tfo rm` on real run folders, and what all commands say of a run that is not there."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,56 @@ def test_a_lost_run_and_one_whose_state_is_broken_can_be_removed(tmp_path: Path)
     make_run(tmp_path, "broken").state_file.write_text("?")
     assert tfo(tmp_path, "rm", "lost", "broken") == 0
     assert left(tmp_path) == []
+
+
+@pytest.mark.parametrize("words", [["a/2"], ["a", "--all"], ["--all"]])
+def test_what_a_run_left_that_was_killed_before_it_had_a_state_is_removed(
+    tmp_path: Path, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_run(tmp_path, "a")
+    make_run(tmp_path, "a").state_file.unlink()
+    assert tfo(tmp_path, "rm", *words) == 0
+    assert "removed a/2\n" in capsys.readouterr().out
+    assert not (tmp_path / "a" / "2").exists()
+
+
+def test_a_job_means_its_newest_run_with_a_state_if_there_is_one(tmp_path: Path) -> None:
+    make_run(tmp_path, "a")
+    for _ in range(2):
+        make_run(tmp_path, "a").state_file.unlink()
+    assert [tfo(tmp_path, "rm", "a") for _ in range(3)] == [0, 0, 0]
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_run_that_begins_is_not_taken_for_one_that_was_killed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make_run(tmp_path, "a")
+    folder.state_file.unlink()
+    lock = RunLock(folder)
+    codes = [tfo(tmp_path, "rm", word) for word in ("a/1", "--all")]
+    lock.release()
+    assert (codes, folder.path.is_dir()) == ([2, 0], True)
+    assert capsys.readouterr().out == "kept a/1: still running\n"
+
+
+def test_one_that_cannot_be_removed_keeps_no_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    three_and_one(tmp_path)
+    remove = shutil.rmtree
+
+    def refuse(path: Path) -> None:
+        if path == tmp_path / "a" / "2":
+            raise PermissionError(13, "Permission denied", str(path))
+        remove(path)
+
+    monkeypatch.setattr(shutil, "rmtree", refuse)
+    assert tfo(tmp_path, "rm", "--all") == 2
+    assert left(tmp_path) == ["a/2"]
+    said = capsys.readouterr()
+    assert said.out == "removed a/1\nremoved a/3\nremoved b/1\n"
+    assert said.err == f"tfo: cannot remove {tmp_path}/a/2: Permission denied\n"
 
 
 @pytest.mark.parametrize("command", ["logs", "stop", "rm"])

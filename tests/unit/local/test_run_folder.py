@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
-import pytest
 from msgspec.structs import replace
 
 from orchestrator.api.status import JobStatus, Phase
@@ -28,28 +27,6 @@ def test_numbers_count_up_and_are_never_reused(tmp_path: Path) -> None:
     first, second = a_run(tmp_path), a_run(tmp_path)
     first.remove()
     assert (first.number, second.number, a_run(tmp_path).number) == (1, 2, 3)
-
-
-def test_a_job_means_its_latest_run(tmp_path: Path) -> None:
-    a_run(tmp_path)
-    latest = a_run(tmp_path)
-    found = run_folder.find(tmp_path, "digits")
-    assert found is not None
-    assert found.path == latest.path
-
-
-def test_a_number_means_that_run(tmp_path: Path) -> None:
-    first = a_run(tmp_path)
-    a_run(tmp_path)
-    found = run_folder.find(tmp_path, "digits/1")
-    assert found is not None
-    assert found.path == first.path
-
-
-@pytest.mark.parametrize("reference", ["", "other", "digits/7", "digits/x", "..", "../digits", "digits/1/.."])
-def test_what_is_no_run_is_not_found(tmp_path: Path, reference: str) -> None:
-    a_run(tmp_path)
-    assert run_folder.find(tmp_path, reference) is None
 
 
 def test_an_unfinished_run_whose_lock_is_free_is_lost(tmp_path: Path) -> None:
