@@ -36,7 +36,7 @@ def measures(view: RunView) -> list[str]:
     """Metrics and speed, the most wanted first."""
     names = [name for name in _SHOWN_METRICS if name in view.metrics and name != "val_loss"]
     names += sorted(name for name in view.metrics if name not in _SHOWN_METRICS)
-    found = [f"{name} {wording.metric(view.metrics[name])}" for name in names]
+    found = [f"{wording.clean(name)} {wording.metric(view.metrics[name])}" for name in names]
     if view.progress.examples_per_second is not None:
         found.append(f"{wording.rate(view.progress.examples_per_second)} examples/s")
     if view.progress.non_finite:

@@ -9,13 +9,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Controls, separators of lines, changes of the direction of writing, and what no encoding has."""
 MAX_LINE = 500
 
 
 def clean(text: str) -> str:
-    """One line without escape sequences and control characters, of bearable length."""
-    plain = _CONTROLS.sub("", _ESCAPES.sub("", text.replace("\t", "    ").replace("\n", " ")))
+    """One line without escape sequences, of bearable length; what cannot be printed is replaced."""
+    one_line = text.replace("\t", "    ").replace("\r", "").replace("\n", " ")
+    plain = _UNPRINTABLE.sub("\ufffd", _ESCAPES.sub("", one_line))
     return plain if len(plain) <= MAX_LINE else plain[: MAX_LINE - 1] + "…"
 
 

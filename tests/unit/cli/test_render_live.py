@@ -180,7 +180,10 @@ def test_it_draws_at_most_four_times_a_second_and_nothing_when_nothing_changes(t
             live.refresh(build_view(400))
         live.note("done", later(0))
         terminal.wait_for("done")
-        between = terminal.received[before:].count(b"/420 steps")
+    terminal.stream.write("the end\n")
+    terminal.stream.flush()
+    terminal.wait_for("the end")
+    between = terminal.received[before:].count(b"/420 steps")
     assert drawn <= 3
     assert between == 1
 
