@@ -16,6 +16,16 @@ from orchestrator.cli.errors import PROGRAM, Refused, UsageError, WrongJob
 
 DEBUG_VARIABLE = "TFO_DEBUG"
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NOT_LET = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.EISDIR,
+    errno.ENOTDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+)
+"""What a file says to which its owner, its place or its name lets nobody."""
 
 
 def dispatch(argv: Sequence[str]) -> int:
@@ -79,13 +89,16 @@ def _refuse(message: str, command: str = "") -> int:
 
 
 def _say_system_error(error: OSError) -> int:
-    """A full disk behind the output and a folder that is gone are nobody's error; whatever else comes here is ours."""
+    """A full disk behind the output, a folder that is gone and a file that may not be touched are no error of ours;
+    whatever else comes here is."""
     if error.errno in _DISK_FULL:
         streams.silence(sys.stdout)
         print(f"{PROGRAM}: cannot write: {error.strerror}", file=sys.stderr)
         return exit_codes.FAILED
     if isinstance(error, FileNotFoundError) and not _has_folder():
         return _refuse("the current folder has been removed; go to one that exists and call again")
+    if error.filename is not None and error.errno in _NOT_LET:
+        return _refuse(f"{os.fsdecode(error.filename)}: {error.strerror}")
     return _report(error)
 
 

@@ -128,6 +128,24 @@ def test_a_full_disk_behind_the_output_is_no_error_of_ours(
     assert capfd.readouterr().err == "tfo: cannot write: No space left on device\n"
 
 
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.EISDIR, errno.ELOOP])
+def test_a_file_that_may_not_be_touched_is_named(
+    number: int, raising: Raising, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raising(OSError(number, os.strerror(number), "runs/j/1/state.json"))
+    assert main.main(["ps"]) == exit_codes.WRONG_INPUT
+    assert capsys.readouterr().err == f"tfo: runs/j/1/state.json: {os.strerror(number)}\n"
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EACCES, "no file"), OSError(errno.EBADF, "ours", "file")])
+def test_other_errors_of_the_system_are_ours(
+    error: OSError, raising: Raising, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TFO_DEBUG", "1")
+    raising(error)
+    assert main.main(["ps"]) == exit_codes.ERROR
+
+
 @pytest.mark.parametrize("line", ["run cnn", "ps", "logs j", "stop j", "rm j"])
 def test_elsewhere_than_on_linux_runs_are_refused_before_anything_is_imported(
     line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
