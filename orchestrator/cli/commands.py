@@ -142,8 +142,9 @@ RUN = Command(
     entry="orchestrator.cli.run:run_command",
     usage=("tfo run FILE|WORKLOAD [options]", "tfo run [options] -- PROGRAM ARGUMENTS..."),
     details="Every replica is a process of this machine. The first Ctrl-C lets programs save and stop, the second "
-    "kills them. Exit code: 0 success, 1 the job failed, 2 wrong input or TensorFlow missing, 70 an error of tfo, "
-    "129, 130, 143 ended by SIGHUP, Ctrl-C, SIGTERM.",
+    "kills them, as Ctrl-\\ does at once. It goes on when whoever reads the output has gone. Exit code: 0 success, "
+    "1 the job failed, 2 wrong input or TensorFlow missing, 70 an error of tfo, 129, 130, 131, 143 ended by SIGHUP, "
+    "Ctrl-C, Ctrl-\\, SIGTERM.",
     words=(_TARGET,),
     flags=(
         *_JOB_FLAGS,

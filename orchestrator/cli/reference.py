@@ -16,17 +16,26 @@ _EXIT_CODES = (
         exit_codes.FAILED,
         "the job failed; `tfo stop` ran out of time; `tfo doctor` says that `tfo run` cannot work",
     ),
-    (exit_codes.WRONG_INPUT, "wrong input: an unknown word, file, run or field, or TensorFlow is missing"),
+    (
+        exit_codes.WRONG_INPUT,
+        "wrong input: an unknown word, file, run or field, a file or folder that may not be read or written, or "
+        "TensorFlow is missing",
+    ),
     (exit_codes.ERROR, "an error of tfo itself; its traceback is in the file that is named"),
     (exit_codes.HANGUP, "ended by SIGHUP"),
     (exit_codes.INTERRUPTED, "ended by Ctrl-C or `tfo stop`"),
-    (exit_codes.BROKEN_PIPE, "whoever read the output has gone, as in `tfo logs JOB | head`"),
+    (exit_codes.QUIT, "ended by Ctrl-\\"),
+    (
+        exit_codes.BROKEN_PIPE,
+        "whoever read the output has gone, as in `tfo logs JOB | head`; `tfo run` goes on and ends as its job does",
+    ),
     (exit_codes.TERMINATED, "ended by SIGTERM"),
 )
 _VARIABLES = (
     (RUNS_VARIABLE, f"Folder of all runs where `--runs-dir` says nothing; default: `./{DEFAULT_RUNS}`."),
     (DEBUG_VARIABLE, "Not empty: tracebacks of tfo's own errors are printed, not put into a file."),
     ("NO_COLOR", "Not empty: no colours."),
+    ("TERM", "`dumb` or empty: `tfo run` prints plain lines, as on a terminal of fewer than 20 columns."),
 )
 
 

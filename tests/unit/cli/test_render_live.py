@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pty
+import re
 import struct
 import termios
 import threading
@@ -15,6 +16,7 @@ import pytest
 
 from orchestrator.cli import rendering
 from orchestrator.cli.arguments import Output
+from orchestrator.cli.frame import Glyphs, render_frame
 from orchestrator.cli.render_json import JsonRenderer
 from orchestrator.cli.render_live import LiveRenderer
 from orchestrator.cli.render_plain import PlainRenderer
@@ -23,6 +25,9 @@ from tests.fixtures.run_views import Screen, build_event, build_summary, build_v
 from tests.fixtures.training_reports import later
 
 COLUMNS = 160
+STYLES = re.compile(rb"\x1b\[([0-9;]*)m")
+PLAIN_STYLES = (b"0", b"1", b"2", b"")
+"""End of a style, bold, faint."""
 
 
 @dataclass
@@ -51,6 +56,13 @@ class Terminal:
     def wait_for(self, text: str) -> None:
         with self._changed:
             assert self._changed.wait_for(lambda: text.encode() in self.received, timeout=30), self.received
+
+    def wait_for_frame(self) -> None:
+        """Until the frame that has begun to arrive is whole: its last word clears what is below it."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: self.received.endswith(b"\x1b[J"), timeout=30), (
+                self.received
+            )
 
     def join(self) -> None:
         """The reader ends when nobody can write any more."""
@@ -153,7 +165,26 @@ def test_no_color_is_respected(terminal: Terminal, monkeypatch: pytest.MonkeyPat
     with LiveRenderer(terminal.stream) as live:
         live.refresh(build_view())
         terminal.wait_for("worker-1")
-    assert b"\x1b[32m" not in terminal.received
+        live.told(build_event())
+        live.close(build_summary())
+    terminal.wait_for("tensorboard --logdir")
+    assert [code for code in STYLES.findall(terminal.received) if code not in PLAIN_STYLES] == []
+
+
+@pytest.mark.parametrize("columns", [20, 40, 80])
+def test_no_line_of_a_frame_is_wrapped(terminal: Terminal, columns: int) -> None:
+    """A line that the terminal wrapped would be left over when the frame is drawn anew."""
+    terminal.resize(columns)
+    with LiveRenderer(terminal.stream) as live:
+        for step in (312, 400):
+            live.refresh(build_view(step))
+            terminal.wait_for(f"{step}/420")
+        terminal.wait_for_frame()
+        screen = terminal.screen(columns)
+    expected = [line.plain for line in render_frame(build_view(400), columns, 40, Glyphs())]
+    assert all(len(line) <= columns for line in expected)
+    assert [line for line in screen.text if "312/420" in line] == []
+    assert screen.text == [*expected, ""]
 
 
 def test_a_terminal_that_does_not_speak_utf_8(monkeypatch: pytest.MonkeyPatch, terminal: Terminal) -> None:
