@@ -2,11 +2,10 @@
 
 All sides take turns in one run, so that a shared machine is equally slow for each; CPU seconds are printed too, which
 a busy machine changes less. Goals: `tfo --help` at most 0.2 s, `tfo validate` at most 0.3 s.
-`python -m benchmarks.cli_startup [ROUNDS]`; exit code 1 if a goal is missed.
+`python -m benchmarks.cli_startup [--pairs 15] [--quick]`.
 """
 
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -14,7 +13,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.pairs import spread
+from benchmarks import command
+from benchmarks.figures import Figure, Sample
 
 ROUNDS = 15
 TFO = str(Path(sys.executable).parent / "tfo")
@@ -39,11 +39,11 @@ def commands(file: Path) -> dict[str, Sequence[str]]:
     }
 
 
-def seconds(command: Sequence[str]) -> tuple[float, float]:
+def seconds(words: Sequence[str]) -> tuple[float, float]:
     """Wall and CPU. Raises CalledProcessError."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
     wall = time.perf_counter() - start
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return wall, after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
@@ -51,8 +51,8 @@ def seconds(command: Sequence[str]) -> tuple[float, float]:
 
 def measure(sides: dict[str, Sequence[str]], rounds: int) -> dict[str, list[tuple[float, float]]]:
     """Each side once to warm the page cache, then in turn, forwards and backwards."""
-    for command in sides.values():
-        seconds(command)
+    for one in sides.values():
+        seconds(one)
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in sides}
     for number in range(rounds):
         order = list(sides) if number % 2 == 0 else list(reversed(sides))
@@ -61,25 +61,16 @@ def measure(sides: dict[str, Sequence[str]], rounds: int) -> dict[str, list[tupl
     return found
 
 
-def main() -> int:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
+def measured(size: command.Size) -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "job.yaml"
         file.write_text(JOB)
-        found = measure(commands(file), rounds)
-    reached = [show(name, values) for name, values in found.items()]
-    return 0 if all(reached) else 1
-
-
-def show(name: str, values: Sequence[tuple[float, float]]) -> bool:
-    """True unless a goal is missed."""
-    wall, used = zip(*values, strict=True)
-    goal = GOALS.get(name)
-    reached = goal is None or statistics.median(wall) <= goal
-    verdict = "" if goal is None else f", goal at most {goal:.1f} s: {'reached' if reached else 'MISSED'}"
-    print(f"{name:<24} {spread(wall)}{verdict}; CPU {statistics.median(used):.3f} s")
-    return reached
+        found = measure(commands(file), size.pairs)
+    walls = {name: Sample(name, tuple(wall for wall, _ in values)) for name, values in found.items()}
+    cpus = {name: Sample("CPU of it", tuple(cpu for _, cpu in values)) for name, values in found.items()}
+    alone = tuple(walls[name] for name in found if name not in GOALS)
+    return [Figure(name, walls[name], goal, (*alone, cpus[name])) for name, goal in GOALS.items()]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command.run(__doc__, measured, ROUNDS))

@@ -1,26 +1,25 @@
 """What an agent takes: seconds from its exec to ready, and memory while its program runs and reports.
 
-`python -m benchmarks.footprint [--rounds 10]`. Ready: the coordinator has its State. Goals: at most 0.5 s and 40 MB
-(10^6 bytes) resident. Beside it, in turn: `python -c pass`, which no agent can be faster than.
+`python -m benchmarks.footprint [--pairs 10] [--quick]`. Ready: the coordinator has its State. Goals: at most
+0.5 s and 40 MB (10^6 bytes) resident. Beside it, in turn: `python -c pass`, which no agent can be faster than.
 """
 
-import argparse
 import asyncio
 import json
 import os
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import pairs
+from benchmarks import command
+from benchmarks.figures import Figure, Sample
 from benchmarks.processes import Memory, cpu_seconds, memory
 from orchestrator.api.types import Role
 from orchestrator.coordinator.authentication import ReplicaId
@@ -30,7 +29,7 @@ from orchestrator.protocol import agent_environment as names
 from orchestrator.protocol.messages import Finish, Order, Run
 
 READY_GOAL = 0.5
-MEMORY_GOAL = 40e6 / 2**20
+MEMORY_GOAL = 40.0
 REPORTS = 3
 LIMIT_SECONDS = 60.0
 ROOT = Path(__file__).resolve().parents[1]
@@ -95,7 +94,7 @@ class Scene:
         await self._coordinator.close()
 
     def start_agent(self) -> "subprocess.Popen[bytes]":
-        command = [sys.executable, "-P", "-c", PROGRAM]
+        program = [sys.executable, "-P", "-c", PROGRAM]
         variables = {
             names.ADDRESS: self._address,
             names.TOKEN: "token",
@@ -103,7 +102,7 @@ class Scene:
             names.ROLE: "worker",
             names.INDEX: "0",
             names.UID: "agent",
-            names.COMMAND: json.dumps(command),
+            names.COMMAND: json.dumps(program),
             names.LOG_DIR: str(self._folder),
             names.REPORT_SECONDS: "0.2",
             "PYTHONPATH": str(ROOT),
@@ -152,34 +151,33 @@ def python_alone() -> tuple[float, float]:
     return wall, after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", "--pairs", type=int, default=10)
-    rounds = parser.parse_args().rounds
-    asyncio.run(take())  # warms the page cache
-    agents, alone = [], []
-    for _ in range(rounds):
-        agents.append(asyncio.run(take()))
+def measured(size: command.Size) -> list[Figure]:
+    agents, alone = [asyncio.run(take())], [python_alone()]
+    for number in range(size.pairs):
+        if number % 2 == 0:
+            agents.append(asyncio.run(take()))
         alone.append(python_alone())
-    return 0 if show(agents, alone) else 1
+        if number % 2 == 1:
+            agents.append(asyncio.run(take()))
+    return figures_of(agents[1:], alone[1:])  # the first ones warmed the page cache
 
 
-def show(agents: list[Taken], alone: list[tuple[float, float]]) -> bool:
-    """True where both goals are reached."""
-    ready, sizes = [one.ready for one in agents], [one.memory.resident for one in agents]
-    reached = (statistics.median(ready) <= READY_GOAL, statistics.median(sizes) <= MEMORY_GOAL)
-    words = ["reached" if one else "MISSED" for one in reached]
-    print("one agent")
-    print(f"  exec to ready      {pairs.spread(ready)}, goal at most {READY_GOAL:.1f} s: {words[0]}")
-    print(f"    of it CPU        {pairs.spread([one.cpu for one in agents])}")
-    print(
-        f"  resident memory    {pairs.spread(sizes, 'MiB')}, goal at most {MEMORY_GOAL:.1f} MiB: {words[1]}"
+def figures_of(agents: Sequence[Taken], alone: Sequence[tuple[float, float]]) -> list[Figure]:
+    ready = Sample("exec to ready", tuple(one.ready for one in agents))
+    beside = (
+        Sample("CPU of it", tuple(one.cpu for one in agents)),
+        Sample("python -c pass", tuple(wall for wall, _ in alone)),
+        Sample("CPU of that", tuple(cpu for _, cpu in alone)),
     )
-    print(f"    proportional     {pairs.spread([one.memory.proportional for one in agents], 'MiB')}")
-    print(f"  python -c pass     {pairs.spread([wall for wall, _ in alone])}")
-    print(f"    of it CPU        {pairs.spread([cpu for _, cpu in alone])}")
-    return all(reached)
+    resident = Sample("resident", tuple(one.memory.resident for one in agents), "MB")
+    proportional = Sample(
+        "shared pages counted in part", tuple(one.memory.proportional for one in agents), "MB"
+    )
+    return [
+        Figure("agent: exec to ready", ready, READY_GOAL, beside),
+        Figure("agent: resident memory", resident, MEMORY_GOAL, (proportional,)),
+    ]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command.run(__doc__, measured, 10))

@@ -1,23 +1,26 @@
 """A plain `model.fit` script under `tfo run`, with `instrument: Auto` and with `Off`: what the start-up hook costs.
 
-`python -m benchmarks.instrument [--pairs 10] [--steps 100]`. Goal: at most 1.03 times the seconds in `fit`, at steps
+`python -m benchmarks.instrument [--pairs 10] [--quick]`. Goal: at most 1.03 times the seconds in `fit`, at steps
 of at least 20 ms; the whole of `tfo run` is printed too. The script is the same, unchanged, on both sides, and trains
 in one process, since on several workers it would not run at all without the hook's fix of Keras.
 """
 
-import argparse
 import json
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks import pairs
+from benchmarks import command, pairs
+from benchmarks.figures import Figure, Sample
 
 GOAL = 1.03
-STEP_SECONDS = 0.02
+STEP_MILLISECONDS = 20.0
+STEPS, QUICK_STEPS = 100, 10
+"""Of each of the script's 4 epochs."""
 SCRIPT = Path(__file__).with_name("plain_training.py")
 SWITCHES = ("metrics", "checkpoint", "kerasFix")
 
@@ -32,7 +35,7 @@ class Trained:
 
 
 def job_file(folder: Path, switch: str, steps: int) -> Path:
-    command = ["python", str(SCRIPT), "--steps", str(steps)]
+    program = ["python", str(SCRIPT), "--steps", str(steps)]
     result = {"name": "BENCH_RESULT", "value": str(folder / "result.json")}
     document = {
         "apiVersion": "tf-orchestrator.io/v1alpha1",
@@ -40,7 +43,7 @@ def job_file(folder: Path, switch: str, steps: int) -> Path:
         "metadata": {"name": "bench"},
         "spec": {
             "template": {
-                "spec": {"containers": [{"name": "tensorflow", "command": command, "env": [result]}]}
+                "spec": {"containers": [{"name": "tensorflow", "command": program, "env": [result]}]}
             },
             "replicaSpecs": {"chief": {}},
             "instrument": dict.fromkeys(SWITCHES, switch),
@@ -55,10 +58,10 @@ def train(switch: str, steps: int) -> Trained:
     """Raises CalledProcessError, or RuntimeError where reports came or stayed away against the switch."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        command = [sys.executable, "-m", "orchestrator.cli.main", "run", str(job_file(folder, switch, steps))]
+        words = [sys.executable, "-m", "orchestrator.cli.main", "run", str(job_file(folder, switch, steps))]
         start = time.perf_counter()
         done = subprocess.run(
-            [*command, "--runs-dir", str(folder / "runs"), "--output", "json", "--metrics-port", "0"],
+            [*words, "--runs-dir", str(folder / "runs"), "--output", "json", "--metrics-port", "0"],
             stdout=subprocess.PIPE,
             text=True,
             check=True,
@@ -71,33 +74,36 @@ def train(switch: str, steps: int) -> Trained:
     return Trained(found["fit"], found["step"], whole)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=int, default=10)
-    parser.add_argument("--steps", type=int, default=100, help="of each of the 4 epochs")
-    words = parser.parse_args()
+def measured(size: command.Size) -> list[Figure]:
+    steps = QUICK_STEPS if size.is_quick else STEPS
     runs: dict[str, list[Trained]] = {"Auto": [], "Off": []}
 
     def side(switch: str) -> pairs.Side:
         def run() -> float:
-            runs[switch].append(train(switch, words.steps))
+            runs[switch].append(train(switch, steps))
             return runs[switch][-1].fit
 
         return run
 
-    found = pairs.measure(side("Auto"), side("Off"), words.pairs)
-    reached = pairs.show("seconds in model.fit", ("instrument Auto", "instrument Off"), found, GOAL)
-    whole = pairs.Pairs(tuple(one.whole for one in runs["Auto"]), tuple(one.whole for one in runs["Off"]))
-    print(f"  whole tfo run: ratio {whole.ratio:.3f} (pairs: {whole.paired_ratio:.3f})")
-    return 0 if reached and is_long_enough([one.step for one in runs["Off"]]) else 1
+    found = pairs.measure_warm(side("Auto"), side("Off"), size.pairs)
+    return [figure_of(found, runs["Auto"][1:], runs["Off"][1:])]
 
 
-def is_long_enough(steps: list[float]) -> bool:
-    shortest = min(steps)
-    verdict = "" if shortest >= STEP_SECONDS else ": too short for this goal, MISSED"
-    print(f"  a step takes {1000 * shortest:.1f} ms at least (goal is for 20 ms and more){verdict}")
-    return shortest >= STEP_SECONDS
+def figure_of(found: pairs.Pairs, auto: Sequence[Trained], off: Sequence[Trained]) -> Figure:
+    whole = pairs.Pairs(tuple(one.whole for one in auto), tuple(one.whole for one in off))
+    step = Sample("milliseconds of a step, Off", tuple(1000 * one.step for one in off), "ms")
+    figure = pairs.figure_of("model.fit with instrument Auto, of Off", ("Auto", "Off"), found, GOAL)
+    beside = (*figure.beside, Sample("ratio of the whole tfo run", whole.ratios, "×"), step)
+    return replace(figure, beside=beside, unjudged=too_short(step.values))
+
+
+def too_short(milliseconds: Sequence[float]) -> str:
+    """Why these steps are no measure; empty where they are long enough."""
+    shortest = min(milliseconds)
+    if shortest >= STEP_MILLISECONDS:
+        return ""
+    return f"a step took {shortest:.1f} ms, the goal is for {STEP_MILLISECONDS:.0f} ms and more"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command.run(__doc__, measured, 10))

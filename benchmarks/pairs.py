@@ -1,17 +1,16 @@
-"""Paired, alternated measurements: both sides in one run, median and spread, and the ratio of the medians.
+"""Paired, alternated measurements: both sides in one run, and the ratio of each pair.
 
-Used by the benchmarks beside it. Alternating (A B, then B A) cancels slow drifts of a shared machine.
+Used by the benchmarks beside it. A first pair warms the page cache and is forgotten; then A B, B A, A B, …: that
+cancels slow drifts of a shared machine, and what a drift does between two pairs touches no ratio.
 """
 
-import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+
+from benchmarks.figures import Figure, Sample
 
 Side = Callable[[], float]
 """Runs once and returns what is measured."""
-FolderSide = Callable[[Path, int], float]
-"""The same in a folder of its own, with a size."""
 
 
 @dataclass(frozen=True)
@@ -22,41 +21,29 @@ class Pairs:
     theirs: tuple[float, ...]
 
     @property
-    def ratio(self) -> float:
-        return statistics.median(self.ours) / statistics.median(self.theirs)
-
-    @property
-    def paired_ratio(self) -> float:
-        """Median of the ratios of the pairs: what a drift between pairs cannot touch."""
-        return statistics.median(a / b for a, b in zip(self.ours, self.theirs, strict=True))
+    def ratios(self) -> tuple[float, ...]:
+        return tuple(a / b for a, b in zip(self.ours, self.theirs, strict=True))
 
 
 def measure(ours: Side, theirs: Side, count: int) -> Pairs:
+    """Without a warm-up pair: see `measure_warm`."""
     mine: list[float] = []
     other: list[float] = []
     for number in range(count):
-        if number % 2 == 0:
-            mine.append(ours())
-            other.append(theirs())
-        else:
-            other.append(theirs())
-            mine.append(ours())
+        turns = [(ours, mine), (theirs, other)]
+        for side, values in turns if number % 2 == 0 else reversed(turns):
+            values.append(side())
         print(f"  pair {number + 1} of {count}: {mine[-1]:.3f} {other[-1]:.3f}", flush=True)
     return Pairs(tuple(mine), tuple(other))
 
 
-def spread(values: Sequence[float], unit: str = "s") -> str:
-    """median (minimum to maximum, number of values)."""
-    middle = statistics.median(values)
-    return f"{middle:.3f} {unit} ({min(values):.3f} to {max(values):.3f}, n={len(values)})"
+def measure_warm(ours: Side, theirs: Side, count: int) -> Pairs:
+    """After a pair that is not counted."""
+    print(f"  warm-up, not counted: {ours():.3f} {theirs():.3f}", flush=True)
+    return measure(ours, theirs, count)
 
 
-def show(title: str, names: tuple[str, str], pairs: Pairs, goal: float) -> bool:
-    """Prints both sides and the ratio; True where the goal is reached."""
-    reached = pairs.ratio <= goal
-    print(title)
-    print(f"  {names[0]:<28} {spread(pairs.ours)}")
-    print(f"  {names[1]:<28} {spread(pairs.theirs)}")
-    verdict = "reached" if reached else "MISSED"
-    print(f"  ratio {pairs.ratio:.3f} (pairs: {pairs.paired_ratio:.3f}), goal at most {goal:.2f}: {verdict}")
-    return reached
+def figure_of(title: str, names: tuple[str, str], found: Pairs, goal: float) -> Figure:
+    """The median of the pairs' ratios, both sides beside it."""
+    beside = (Sample(names[0], found.ours), Sample(names[1], found.theirs))
+    return Figure(title, Sample("ratio of each pair", found.ratios, "×"), goal, beside)

@@ -29,6 +29,13 @@ def build(units: int) -> "keras.Model":
     return model
 
 
+def make_data(batch: int) -> "tf.data.Dataset":
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(batch * 8, 64)).astype("float32")
+    y = rng.integers(0, 10, size=len(x))
+    return tf.data.Dataset.from_tensor_slices((x, y)).repeat().batch(batch)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for name, default in (("epochs", 4), ("steps", 100), ("units", 1280), ("batch", 256)):
@@ -37,10 +44,7 @@ def main() -> None:
     in_cluster = "TF_CONFIG" in os.environ
     strategy = tf.distribute.MultiWorkerMirroredStrategy() if in_cluster else tf.distribute.get_strategy()
     keras.utils.set_random_seed(1)
-    rng = np.random.default_rng(1)
-    x = rng.normal(size=(words.batch * 8, 64)).astype("float32")
-    y = rng.integers(0, 10, size=len(x))
-    data = tf.data.Dataset.from_tensor_slices((x, y)).repeat().batch(words.batch)
+    data = make_data(words.batch)
     with strategy.scope():
         model = build(words.units)
     model.fit(data, epochs=1, steps_per_epoch=3, verbose=0)  # the first steps compile
@@ -52,4 +56,5 @@ def main() -> None:
         Path(result).write_text(json.dumps(found), encoding="utf-8")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -6,7 +6,6 @@ Used by the benchmarks beside it. Linux only; a process that has gone costs what
 import os
 import threading
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +25,7 @@ def cpu_seconds(pid: int) -> float:
 
 @dataclass(frozen=True)
 class Memory:
-    """MiB. `proportional`: pages shared with other processes count in part."""
+    """In MB of 10^6 bytes. `proportional`: pages shared with other processes count in part."""
 
     resident: float
     proportional: float
@@ -38,7 +37,7 @@ def memory(pid: int) -> Memory:
 
 def parse_memory(text: str) -> Memory:
     """The content of smaps_rollup."""
-    sizes = {line.split()[0]: int(line.split()[1]) / 1024 for line in text.splitlines()[1:]}
+    sizes = {line.split()[0]: int(line.split()[1]) * 1024 / 1e6 for line in text.splitlines()[1:]}
     return Memory(sizes["Rss:"], sizes["Pss:"])
 
 
@@ -86,13 +85,3 @@ class AgentWatch:
                 if pid in self.agent_seconds or is_agent(pid):
                     with suppress(OSError):
                         self.agent_seconds[pid] = cpu_seconds(pid)
-
-
-def parse_metrics(text: str) -> Mapping[str, float]:
-    """Values of a metrics file by name; series of one name are added up."""
-    found: dict[str, float] = {}
-    for line in text.splitlines():
-        if line and not line.startswith("#"):
-            name = line.split("{")[0].split()[0]
-            found[name] = found.get(name, 0.0) + float(line.rpartition(" ")[2])
-    return found
