@@ -7,6 +7,7 @@ means that nothing of the program is. Decides nothing. Python 3.9, standard libr
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -26,6 +27,8 @@ EXIT_NOT_EXECUTABLE = 126
 PROBABLY_MEMORY = "agent: probably out of memory: the kernel killed for want of it on this machine meanwhile"
 """Said where only the whole machine's count tells: it may have been somebody else's process."""
 _LAST_ROUNDS = 20
+_PASSING = (errno.EAGAIN, errno.ENOMEM, errno.ENFILE, errno.EMFILE, errno.ETXTBSY)
+"""Want of processes, memory or descriptors, or a file that is being written: it may be over at the next try."""
 _ENDED = os.WNOHANG | os.WUNTRACED | os.WCONTINUED
 
 
@@ -64,12 +67,19 @@ class Program:
         self.remark = ""
 
     def start(self, command: Command, output: int, now: float) -> None:
-        """Start it with stdout and stderr on this descriptor. A failure is kept as `start_error`."""
+        """Start it with stdout and stderr on this descriptor.
+
+        A failure is kept as `start_error`, unless another try may succeed: then as the remark on its end.
+        """
         self._kills_before = oom_kills()
         try:
             self.pid = _spawn(command, output)
         except (OSError, subprocess.SubprocessError, ValueError) as error:
-            self.start_error, code = _explain(error, command)
+            why, code = _explain(error, command)
+            if isinstance(error, OSError) and error.errno in _PASSING:
+                self.remark = f"agent: {why}"
+            else:
+                self.start_error = why
             self.view = replace(self.view, exit_code=code, ended_at=now, exited_at=now)
         else:
             self.view = replace(self.view, alive=True)

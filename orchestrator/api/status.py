@@ -69,6 +69,7 @@ class ConditionType(StrEnum):
     SUCCEEDED = "Succeeded"
     FAILED = "Failed"
     SUSPENDED = "Suspended"
+    WAITING = "Waiting"
 
 
 class _Struct(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -106,11 +107,19 @@ class Stopping(_Struct, frozen=True, kw_only=True):
     member: str = ""
 
 
+class Halted(_Struct, frozen=True):
+    """A member (role-index) whose program was seen in job-control stop (SIGSTOP), since this moment."""
+
+    member: str
+    since: datetime
+
+
 class Attempt(_Struct, frozen=True, kw_only=True):
     """One fixed membership with one cluster map. Every TF_CONFIG is rendered from this record.
 
     `workers`: how many workers the spec asked for when it was opened (members may be fewer, see minReplicas).
-    `broken_since`: when the loss of a member was first seen; from then on the attempt can only end.
+    `broken_since`: when the loss of a member was first seen; from then on the attempt can only end. `halted`:
+    members whose program is in job-control stop.
     """
 
     number: int
@@ -121,10 +130,14 @@ class Attempt(_Struct, frozen=True, kw_only=True):
     config_hash: str = ""
     broken_since: datetime | None = None
     stopping: Stopping | None = None
+    halted: tuple[Halted, ...] = ()
 
 
 class EndedAttempt(_Struct, frozen=True):
-    """How an attempt ended. `member` is the causing member's name (role-index)."""
+    """How an attempt ended. `member` is the causing member's name (role-index).
+
+    `opened`: false if it came to nothing before it was opened, because a replica ended before it was ready.
+    """
 
     number: int
     cause: Cause
@@ -139,6 +152,7 @@ class EndedAttempt(_Struct, frozen=True):
     restore_step: int | None = None
     steps_lost: int = 0
     progressed: bool = False
+    opened: bool = True
 
 
 class ReplicaStatus(_Struct, frozen=True):
@@ -172,7 +186,8 @@ class Side(_Struct, frozen=True, kw_only=True):
 
     `run`: number of its present program start; it grows with every restart and every attempt it takes part in.
     `attempt`: the attempt it was last started for. `not_before`: back-off of the next start. `announced`: the
-    disruption that its replica was seen to be about to end by.
+    disruption that its replica was seen to be about to end by. `stopped_since`: when its program was seen in
+    job-control stop.
     """
 
     role: Role
@@ -186,6 +201,7 @@ class Side(_Struct, frozen=True, kw_only=True):
     not_before: datetime | None = None
     restore_step: int | None = None
     announced: Cause | None = None
+    stopped_since: datetime | None = None
     cause: Cause | None = None
     exit_code: int | None = None
     succeeded: bool = False
@@ -196,6 +212,8 @@ class Side(_Struct, frozen=True, kw_only=True):
 
 
 class JobStatus(_Struct, frozen=True):
+    """`failure`: the end that made the job fail, with its last lines; None where no replica is to blame."""
+
     observed_generation: int = 0
     phase: Phase = Phase.CREATED
     reason: str = ""
@@ -211,6 +229,7 @@ class JobStatus(_Struct, frozen=True):
     steps_lost: int = 0
     attempt: Attempt | None = None
     attempts: tuple[EndedAttempt, ...] = ()
+    failure: EndedAttempt | None = None
     sides: tuple[Side, ...] = ()
     resume_time: datetime | None = None
     replica_statuses: dict[str, ReplicaStatus] = {}

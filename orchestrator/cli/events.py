@@ -53,6 +53,9 @@ class Happened(_Line, frozen=True, kw_only=True):
     member: Annotated[str | None, Meta(description="The replica that it is about: role-index.")] = None
     cause: Annotated[Cause | None, Meta(description="Cause of the end of an attempt.")] = None
     exit_code: Annotated[int | None, Meta(description="Exit code of the member's program.")] = None
+    last_lines: Annotated[
+        tuple[str, ...], Meta(description="Last lines that the member's program wrote.")
+    ] = ()
 
 
 class Note(_Line, frozen=True, kw_only=True, tag_field="event", tag="note"):
@@ -74,10 +77,10 @@ class Progressed(_Line, frozen=True, kw_only=True, tag_field="event", tag="progr
 
 
 class FailureCause(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """What ended the last attempt of a run that failed."""
+    """The end that made a run fail."""
 
     member: Annotated[str, Meta(description="The replica: role-index.")]
-    attempt: Annotated[int, Meta(description="The attempt that it ended.")]
+    attempt: Annotated[int, Meta(description="The attempt in which it ended.")]
     cause: Annotated[Cause, Meta(description="How.")]
     exit_code: Annotated[int | None, Meta(description="Exit code of its program.")] = None
     signal: Annotated[int | None, Meta(description="Signal that killed its program.")] = None
@@ -106,7 +109,7 @@ class Ended(_Line, frozen=True, kw_only=True, omit_defaults=False, tag_field="ev
     metrics: Metrics
     examples_per_second: Annotated[float | None, Meta(description="At the end of training.")]
     paths: Annotated[RunPaths, Meta(description="Where things are; only what exists.")]
-    cause: Annotated[FailureCause | None, Meta(description="What ended the last attempt of a failed run.")]
+    cause: Annotated[FailureCause | None, Meta(description="The end that made a run fail.")]
     next: Annotated[tuple[str, ...], Meta(description="Commands that go on from here.")]
 
 
@@ -127,6 +130,7 @@ def of_event(job: str, number: int, event: RunEvent) -> Happened:
         member=told.member or None,
         cause=told.cause,
         exit_code=told.exit_code,
+        last_lines=tuple(wording.clean(line) for line in told.last_lines),
     )
 
 

@@ -27,6 +27,7 @@ _MEANINGS = {
     Reason.MEMBER_LOST: "A gang member ended unasked; its attempt ends.",
     Reason.RESTARTING: "A new attempt follows.",
     Reason.SIDE_RESTART: "A replica outside the gang restarts alone.",
+    Reason.REPLICA_STOPPED: "A program was seen in job-control stop (SIGSTOP).",
     Reason.RESIZED: "The number of workers changes.",
     Reason.SUSPENDED: "The job was suspended.",
     Reason.RESUMED: "The job goes on after having been suspended.",
@@ -34,13 +35,14 @@ _MEANINGS = {
     Reason.STOPPED: "A user stopped the run.",
     Reason.BACKOFF_LIMIT: "The job failed: too many restarts.",
     Reason.DEADLINE: "The job failed: activeDeadlineSeconds has passed.",
+    Reason.CANNOT_START: "The job failed: a program cannot be started at all.",
+    Reason.WRONG_INPUT: "The job failed: a built-in program refuses its data or arguments.",
     Reason.NO_PROGRESS: "The job failed: attempts end without a higher step.",
     Reason.RESTART_POLICY: "The job failed: the role's restartPolicy forbids a restart.",
     Reason.EXIT_CODE_RULE: "The job failed: a rule for this exit code says so.",
     Reason.REPLICA_INVALID: "The job failed: a replica can never start.",
     Reason.NAME_CONFLICT: "An object that should be the job's belongs to somebody else.",
     Reason.WAITING: "The attempt waits for replicas.",
-    Reason.INVALID: "The job's spec is not valid.",
 }
 
 

@@ -11,7 +11,6 @@ import msgspec
 
 from orchestrator.api.status import EndedAttempt, JobStatus, Phase
 from orchestrator.cli import exit_codes, wording
-from orchestrator.core.actions import Reason
 from orchestrator.metrics.store import FinalMetrics
 
 Result = Literal["succeeded", "failed", "cancelled"]
@@ -21,12 +20,6 @@ RESULTS: dict[Phase, Result] = {
     Phase.STOPPED: "cancelled",
 }
 _HEADLINE_METRICS = ("val_accuracy", "accuracy", "loss")
-_REASONS_WITH_CAUSE = (
-    Reason.BACKOFF_LIMIT,
-    Reason.RESTART_POLICY,
-    Reason.EXIT_CODE_RULE,
-    Reason.NO_PROGRESS,
-)
 
 
 class RunPaths(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -41,9 +34,9 @@ class RunPaths(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_d
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """The end of a run. `cause`: what ended the last attempt, of a run that failed; `restart`: the message of the last
-    restart or disruption; `lost_writes`: of state, metrics and events; `lost_logs`: replicas of whose output lines are
-    missing; `next`: commands to go on with."""
+    """The end of a run. `cause`: the end that made a run fail, None where no replica's did; `restart`: the message of
+    the last restart or disruption; `lost_writes`: of state, metrics and events; `lost_logs`: replicas of whose output
+    lines are missing; `next`: commands to go on with."""
 
     job: str
     number: int
@@ -107,7 +100,7 @@ def collect_summary(job: str, number: int, status: JobStatus, final: FinalMetric
         examples_per_second=final.examples_per_second,
         non_finite=final.non_finite,
         checkpoint_failures=final.checkpoint_failures,
-        cause=_cause(status),
+        cause=status.failure,
         paths=end.paths,
         next=end.next,
     )
@@ -121,13 +114,6 @@ def _last_attempt(status: JobStatus) -> int:
 def _last_restart(status: JobStatus) -> str:
     ended = (each for each in reversed(status.attempts) if each.cause.is_restart or each.cause.is_disruption)
     return next((each.message for each in ended), "")
-
-
-def _cause(status: JobStatus) -> EndedAttempt | None:
-    """Of a failed run whose failure is how its last attempt ended; a deadline, say, is nobody's fault."""
-    if status.phase is not Phase.FAILED or status.reason not in _REASONS_WITH_CAUSE or not status.attempts:
-        return None
-    return status.attempts[-1]
 
 
 def render_summary(summary: Summary) -> str:

@@ -58,6 +58,7 @@ class Reason(StrEnum):
     MEMBER_LOST = "MemberLost"
     RESTARTING = "JobRestarting"
     SIDE_RESTART = "ReplicaRestarting"
+    REPLICA_STOPPED = "ReplicaStopped"
     RESIZED = "JobResized"
     SUSPENDED = "JobSuspended"
     RESUMED = "JobResumed"
@@ -65,17 +66,21 @@ class Reason(StrEnum):
     STOPPED = "JobStopped"
     BACKOFF_LIMIT = "BackoffLimitExceeded"
     DEADLINE = "DeadlineExceeded"
+    CANNOT_START = "ProgramCannotStart"
+    WRONG_INPUT = "WrongInput"
     NO_PROGRESS = "NoProgress"
     RESTART_POLICY = "RestartPolicyForbids"
     EXIT_CODE_RULE = "ExitCodeRule"
     REPLICA_INVALID = "ReplicaInvalid"
     NAME_CONFLICT = "NameConflict"
     WAITING = "WaitingForReplicas"
-    INVALID = "InvalidSpec"
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """Something worth telling. `member`, `cause`, `exit_code`... are for machines, `message` for people."""
+    """Something worth telling. `member`, `cause`, `exit_code`... are for machines, `message` for people.
+
+    `last_lines`: of the program of `member`, where its end is told.
+    """
 
     type: EventType
     reason: Reason
@@ -84,6 +89,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     member: str = ""
     cause: Cause | None = None
     exit_code: int | None = None
+    last_lines: tuple[str, ...] = ()
 
 
 class WantedOrder(msgspec.Struct, frozen=True, kw_only=True):

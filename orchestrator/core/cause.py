@@ -21,6 +21,7 @@ UNEXPLAINED_SECONDS = 15.0
 SIGNAL_BASE = 128
 LAST_SIGNAL = 64
 SIGTERM = 15
+HALTED = "the program was stopped by a signal (SIGSTOP)"
 
 
 class Fate(StrEnum):
@@ -36,7 +37,7 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True)
 class End:
-    """How a member ended: the candidate for an attempt's cause."""
+    """How a member ended: the candidate for an attempt's cause. `never_started`: its program could not be."""
 
     member: Member
     cause: Cause
@@ -45,6 +46,7 @@ class End:
     signal: int | None = None
     message: str = ""
     last_lines: tuple[str, ...] = ()
+    never_started: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,7 @@ def _exited_fate(turn: Turn, member: Member, agent: Agent, replica: Replica | No
         signal=agent.signal or signal_in(agent.exit_code),
         message=agent.start_error,
         last_lines=agent.last_lines,
+        never_started=bool(agent.start_error),
     )
     return MemberFate(member, Fate.ENDED, end)
 
@@ -213,7 +216,7 @@ def _cause(turn: Turn, found: tuple[MemberFate, ...]) -> End | None:
     chosen = min((*together, *disrupted), key=_weight)
     halted = [one.member for one in found if one.stopped]
     if halted and chosen.cause is Cause.PROGRAM_EXIT:
-        return End(halted[0], Cause.HANG, turn.now, message="the program was stopped by a signal (SIGSTOP)")
+        return End(halted[0], Cause.HANG, turn.now, message=HALTED)
     return chosen
 
 

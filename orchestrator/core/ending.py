@@ -5,9 +5,9 @@ Judgements of `decide`'s chain. Success is persisted before anybody is told to f
 
 from msgspec.structs import replace
 
-from orchestrator.api.status import JobStatus, Member, Phase
+from orchestrator.api.status import EndedAttempt, JobStatus, Member, Phase
 from orchestrator.api.types import CleanPodPolicy, Role, Strategy
-from orchestrator.core import membership, seating, status
+from orchestrator.core import membership, policies, seating, status
 from orchestrator.core.actions import (
     Action,
     Decision,
@@ -82,8 +82,9 @@ def reject(turn: Turn) -> Decision | None:
 
 
 def fail(turn: Turn, failure: Failure, end: End | None = None) -> Decision:
-    """`end`: of the replica whose end is one too many."""
+    """`end`: of the replica outside the gang whose end is one too many."""
     done = status.enter(turn.status, Phase.FAILED, failure.reason, failure.message, turn.now)
+    done = replace(done, failure=_blamed(turn, end) if end else None)
     event = Event(
         type=EventType.WARNING,
         reason=failure.reason,
@@ -92,8 +93,24 @@ def fail(turn: Turn, failure: Failure, end: End | None = None) -> Decision:
         member=end.member.name if end else "",
         cause=end.cause if end else None,
         exit_code=end.exit_code if end else None,
+        last_lines=end.last_lines if end else (),
     )
     return conclude(turn, done, (event,))
+
+
+def _blamed(turn: Turn, end: End) -> EndedAttempt:
+    """Its end, as that of an attempt is recorded."""
+    return EndedAttempt(
+        number=turn.last_number,
+        cause=end.cause,
+        start_time=turn.attempt.start_time if turn.attempt else turn.now,
+        end_time=turn.now,
+        member=end.member.name,
+        exit_code=end.exit_code,
+        signal=end.signal,
+        message=policies.describe(end),
+        last_lines=end.last_lines,
+    )
 
 
 def conclude(turn: Turn, done: JobStatus, events: tuple[Event, ...]) -> Decision:

@@ -9,10 +9,20 @@ import hashlib
 import msgspec
 from msgspec.structs import replace
 
-from orchestrator.api.status import Attempt, EndedAttempt, JobStatus, Member
+from orchestrator.api.status import Attempt, JobStatus, Member
 from orchestrator.api.types import Role, Strategy
 from orchestrator.core import membership, names, policies, seating, stopping
-from orchestrator.core.actions import Action, CreateService, Decision, Event, EventType, Reason, WantedOrder
+from orchestrator.core.actions import (
+    Action,
+    CreateReplica,
+    CreateService,
+    Decision,
+    Event,
+    EventType,
+    Reason,
+    WantedOrder,
+)
+from orchestrator.core.cause import End
 from orchestrator.core.membership import Seat
 from orchestrator.core.plan import container_of
 from orchestrator.core.turn import Turn
@@ -26,19 +36,42 @@ CATCH_UP_SECONDS = 10.0
 def open_attempt(turn: Turn) -> Decision:
     """Opens the attempt, or does what is missing for it."""
     service = names.service(turn.seen.job.metadata.name)
+    if service in turn.seen.foreign:
+        return Decision(status=turn.status, requeue_after=seating.LOOK_SECONDS)
     if service not in turn.seen.services:
         return Decision(status=turn.status, actions=(CreateService(name=service),), requeue_after=0.0)
     if turn.spec.strategy is Strategy.INDEPENDENT:
         return _opened(turn, membership.trainer_seats(turn.spec))
+    early = _early_end(turn)
+    if early is not None:
+        return stopping.end_attempt(turn, _unopened(turn), early)
     wait = policies.backoff_seconds(turn.status) - _since_last_end(turn)
     seats = _seats_to_run(turn)
-    if seats is not None and wait <= 0 and not _is_behind(turn):
+    if seats is not None and wait <= 0 and not is_behind(turn):
         return _opened(turn, seats)
     return Decision(
         status=turn.status,
-        actions=_preparations(turn),
+        actions=_preparations(turn, wait),
         wanted=_clear_orders(turn),
         requeue_after=min(wait, seating.LOOK_SECONDS) if wait > 0 else seating.LOOK_SECONDS,
+    )
+
+
+def _early_end(turn: Turn) -> End | None:
+    """A replica got for the next attempt ended before that was opened: the attempt has come to nothing."""
+    if not turn.has_agents:
+        return None
+    number = turn.last_number + 1
+    ends = (
+        seating.early_end(turn, one, number) for one in turn.seen.replicas if membership.is_trainer(one.role)
+    )
+    return next((end for end in ends if end is not None), None)
+
+
+def _unopened(turn: Turn) -> Attempt:
+    """Its number is used up, so that the same end is not counted again."""
+    return Attempt(
+        number=turn.last_number + 1, members=(), start_time=turn.now, restore_step=turn.checkpoint_step
     )
 
 
@@ -46,7 +79,7 @@ def _since_last_end(turn: Turn) -> float:
     return turn.since(turn.status.attempts[-1].end_time) if turn.status.attempts else 0.0
 
 
-def _waiting_seconds(turn: Turn) -> float:
+def waiting_seconds(turn: Turn) -> float:
     """How long this barrier has lasted."""
     ended = turn.status.attempts[-1].end_time if turn.status.attempts else None
     begun = max(
@@ -55,14 +88,21 @@ def _waiting_seconds(turn: Turn) -> float:
     return turn.since(begun)
 
 
-def _preparations(turn: Turn) -> tuple[Action, ...]:
-    """Replicas to create, dead or unreachable or surplus ones to delete. Without agents all old ones have to go."""
+def _preparations(turn: Turn, wait: float) -> tuple[Action, ...]:
+    """Replicas to create, dead or unreachable or surplus ones to delete. Without agents all old ones have to go.
+
+    The back-off is for whatever failed last: for the replicas themselves, if it was one of them at its start.
+    """
     if not turn.has_agents:
         old = (one for one in turn.seen.replicas if membership.is_trainer(one.role))
         return tuple(action for one in old for action in seating.delete(one))
-    number, waited = turn.last_number + 1, _waiting_seconds(turn)
+    number, waited = turn.last_number + 1, waiting_seconds(turn)
     filled = (seating.fill(turn, seat, number, waited) for seat in membership.trainer_seats(turn.spec))
-    return (*seating.surplus(turn), *(action for actions in filled for action in actions))
+    is_held = wait > 0 and not turn.status.attempts[-1].opened
+    prepared = (
+        one for actions in filled for one in actions if not (is_held and isinstance(one, CreateReplica))
+    )
+    return (*seating.surplus(turn), *prepared)
 
 
 def _seats_to_run(turn: Turn) -> tuple[Seat, ...] | None:
@@ -79,18 +119,18 @@ def _seats_to_run(turn: Turn) -> tuple[Seat, ...] | None:
 
 def _may_leave_out(turn: Turn, ready: tuple[Seat, ...], wanted: tuple[Seat, ...]) -> bool:
     """Only workers are missing, have been for replacementTimeoutSeconds, and minReplicas of them are there."""
-    if turn.settling_left or _waiting_seconds(turn) < turn.spec.recovery.replacement_timeout_seconds:
+    if turn.settling_left or waiting_seconds(turn) < turn.spec.recovery.replacement_timeout_seconds:
         return False
     workers = sum(role is Role.WORKER for role, _ in ready)
     absent = set(wanted) - set(ready)
     return workers >= membership.min_workers(turn.spec) and all(role is Role.WORKER for role, _ in absent)
 
 
-def _is_behind(turn: Turn) -> bool:
+def is_behind(turn: Turn) -> bool:
     """Agents see less than the newest checkpoint that we know of: word of it, or the volume, may be slow."""
     recorded, seen = turn.recorded_checkpoint, turn.checkpoint_step
     is_less = recorded is not None and (seen is None or seen < recorded)
-    return is_less and _waiting_seconds(turn) < CATCH_UP_SECONDS
+    return is_less and waiting_seconds(turn) < CATCH_UP_SECONDS
 
 
 def _clear_orders(turn: Turn) -> tuple[WantedOrder, ...]:
@@ -154,12 +194,12 @@ def member_address(turn: Turn, seat: Seat, number: int) -> str:
 
 
 def _with_losses(recorded: JobStatus, restored: int | None) -> JobStatus:
-    """What the last attempt really lost is known when the next one's restore step is."""
-    if not recorded.attempts:
+    """What the last attempt that was opened really lost is known when the next one's restore step is."""
+    opened = [one for one in recorded.attempts if one.opened]
+    if not opened:
         return recorded
-    last: EndedAttempt = recorded.attempts[-1]
-    lost = stopping.lost(last.step, restored or 0)
-    ended = (*recorded.attempts[:-1], replace(last, steps_lost=lost))
+    last, lost = opened[-1], stopping.lost(opened[-1].step, restored or 0)
+    ended = tuple(replace(one, steps_lost=lost) if one is last else one for one in recorded.attempts)
     return replace(recorded, attempts=ended, steps_lost=recorded.steps_lost + lost)
 
 

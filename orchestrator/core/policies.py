@@ -15,6 +15,8 @@ BACKOFF_CAP_SECONDS = 60.0
 BACKOFF_DOUBLINGS = 6
 NO_PROGRESS_ATTEMPTS = 5
 KEPT_ATTEMPTS = 10
+EXIT_WRONG_INPUT = 2
+"""Of built-in programs."""
 
 
 @dataclass(frozen=True)
@@ -28,17 +30,36 @@ class Failure:
 def failure(spec: JobSpec, status: JobStatus, end: End) -> Failure | None:
     """None: a new attempt is allowed. `status` holds the ended attempt; its restarts are those made so far."""
     return (
-        exit_code_rule(spec, end)
+        cannot_start(spec, end)
+        or exit_code_rule(spec, end)
+        or wrong_input(spec, end)
         or restart_policy(spec, end)
         or backoff_limit(spec, status, end)
         or no_progress(status)
     )
 
 
+def cannot_start(spec: JobSpec, end: End) -> Failure | None:
+    """No restart helps a program that is not there; only a rule that says Restart knows better."""
+    if not end.never_started or action_for(spec, end) is ExitCodeAction.RESTART:
+        return None
+    return Failure(Reason.CANNOT_START, describe(end))
+
+
 def exit_code_rule(spec: JobSpec, end: End) -> Failure | None:
     if action_for(spec, end) is not ExitCodeAction.FAIL:
         return None
     return Failure(Reason.EXIT_CODE_RULE, f"{describe(end)}; recovery.exitCodes says Fail for it")
+
+
+def wrong_input(spec: JobSpec, end: End) -> Failure | None:
+    """A built-in program says with code 2 that its data or arguments are wrong; they would be so again."""
+    is_refusal = (
+        spec.workload is not None and end.cause is Cause.PROGRAM_EXIT and end.exit_code == EXIT_WRONG_INPUT
+    )
+    if not is_refusal or action_for(spec, end) is ExitCodeAction.RESTART:
+        return None
+    return Failure(Reason.WRONG_INPUT, f"{describe(end)}: its data or arguments are wrong")
 
 
 def action_for(spec: JobSpec, end: End) -> ExitCodeAction | None:
@@ -150,6 +171,8 @@ def describe(end: End) -> str:
         return _REQUESTS[end.cause]
     if end.cause is Cause.PROGRAM_SIGNAL:
         return f"{name} was killed by {signal_name(end.signal or 0)}"
+    if end.never_started:
+        return f"the program of {name} cannot be started: {end.message}"
     if end.cause is Cause.PROGRAM_EXIT:
         return f"{name} exited with code {end.exit_code}" + (f": {end.message}" if end.message else "")
     return f"{name} {_PHRASES[end.cause]}" + (f": {end.message}" if end.message else "")

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from orchestrator.api.status import Attempt, Cause, JobStatus, Member, Phase
 from orchestrator.api.types import Role, Strategy
-from orchestrator.core import membership, seating, status, stopping, wanted
+from orchestrator.core import hanging, membership, policies, seating, status, stopping, wanted
 from orchestrator.core.actions import Action, CreateReplica, Decision, Event, EventType, Reason, WantedOrder
 from orchestrator.core.cause import End, Fate, MemberFate, Verdict, fates, verdict
 from orchestrator.core.observed import Agent
@@ -26,10 +26,17 @@ def go_on(turn: Turn) -> Decision | None:
     gang = fates(turn, stopping.gang_members(turn, attempt), attempt.number)
     if attempt.stopping is not None:
         return stopping.go_on(turn, attempt, attempt.stopping, gang)
+    turn, attempt, halts = hanging.notice(turn, attempt, gang)
+    decision = _judge(turn, attempt, gang)
+    return replace(decision, events=(*halts, *decision.events))
+
+
+def _judge(turn: Turn, attempt: Attempt, gang: tuple[MemberFate, ...]) -> Decision:
+    """What an attempt comes to that nobody has asked to end."""
     judged = verdict(turn, attempt, gang)
     end = judged.end
     if not judged.is_broken:
-        end = _hang(turn, gang) or _start_timeout(turn, attempt, gang)
+        end = _hang(turn, attempt, gang) or _start_timeout(turn, attempt, gang)
     if end is not None:
         return stopping.end_attempt(turn, attempt, end)
     if judged.is_broken:
@@ -73,17 +80,25 @@ def _alive_agents(turn: Turn, gang: tuple[MemberFate, ...]) -> list[tuple[Member
     ]
 
 
-def _hang(turn: Turn, gang: tuple[MemberFate, ...]) -> End | None:
-    """No step for hangTimeoutSeconds, armed by the attempt's first step, while nobody says that it is busy."""
+def _hang(turn: Turn, attempt: Attempt, gang: tuple[MemberFate, ...]) -> End | None:
+    """No step for hangTimeoutSeconds, armed by the attempt's first step, while nobody says that it is busy.
+
+    Job-control stop for as long needs neither a step nor a report.
+    """
+    since = {one.member: one.since for one in attempt.halted}
+    halted = [one.member for one in gang if one.member.name in since]
+    too_long = [one for one in halted if hanging.is_halted_too_long(turn, since[one.name])]
+    if too_long:
+        return hanging.halted_end(turn, too_long[0])
     alive = _alive_agents(turn, gang)
     if any(agent.busy for _, agent in alive):
         return None
-    silent = [(member, agent) for member, agent in alive if seating.is_silent(turn, agent)]
+    silent = [(member, agent) for member, agent in alive if hanging.is_silent(turn, agent)]
     if not silent:
         return None
-    halted = [one.member for one in gang if one.stopped]
-    member = halted[0] if halted else max(silent, key=lambda one: seating.silence(one[1]))[0]
-    return seating.hang(turn, member)
+    if halted:
+        return hanging.halted_end(turn, halted[0])
+    return hanging.silent_end(turn, max(silent, key=lambda one: hanging.silence(one[1]))[0])
 
 
 def _start_timeout(turn: Turn, attempt: Attempt, gang: tuple[MemberFate, ...]) -> End | None:
@@ -91,11 +106,10 @@ def _start_timeout(turn: Turn, attempt: Attempt, gang: tuple[MemberFate, ...]) -
     limit = turn.spec.recovery.start_timeout_seconds
     if not limit or not turn.has_agents or _starting_seconds(turn, attempt) < limit:
         return None
-    late = next((one.member for one in gang if one.fate is Fate.WAITING), None)
-    slow = next(
-        (one for one, agent in _alive_agents(turn, gang) if agent.reported and agent.step is None), None
-    )
-    found = late or slow
+    late = [one.member for one in gang if one.fate is Fate.WAITING]
+    slow = [one for one, agent in _alive_agents(turn, gang) if agent.reported and agent.step is None]
+    halted = [one.member for one in gang if one.stopped] if slow else []
+    found = next(iter((*late, *halted, *slow)), None)
     return End(found, Cause.START_TIMEOUT, turn.now, message=f"no first step in {limit} s") if found else None
 
 
@@ -197,8 +211,16 @@ def _spare_orders(turn: Turn, attempt: Attempt) -> tuple[WantedOrder, ...]:
 def _spare_replicas(turn: Turn, attempt: Attempt) -> tuple[Action, ...]:
     """Replicas that wait for the next attempt, while this one goes on without them."""
     waited = turn.since(attempt.start_time)
-    filled = (seating.fill(turn, seat, attempt.number, waited) for seat in _missing_seats(turn, attempt))
+    seats = [seat for seat in _missing_seats(turn, attempt) if not _has_just_died(turn, seat)]
+    filled = (seating.fill(turn, seat, attempt.number, waited) for seat in seats)
     return (*seating.surplus(turn), *(action for actions in filled for action in actions))
+
+
+def _has_just_died(turn: Turn, seat: membership.Seat) -> bool:
+    """One that ends whenever it starts holds up nobody, so it counts for nothing; but it is started no more often."""
+    replica = turn.seats.get(seat)
+    is_early = replica is not None and seating.early_end(turn, replica, replica.attempt) is not None
+    return is_early and turn.since(replica.since if replica else None) < policies.BACKOFF_CAP_SECONDS
 
 
 def _missing_pods(turn: Turn, attempt: Attempt, gang: tuple[MemberFate, ...]) -> tuple[Action, ...]:
@@ -207,13 +229,14 @@ def _missing_pods(turn: Turn, attempt: Attempt, gang: tuple[MemberFate, ...]) ->
     return tuple(
         CreateReplica(role=role, index=index, attempt=attempt.number)
         for role, index in seats
-        if (role, index) not in turn.seats
+        if (role, index) not in turn.seats and not seating.is_foreign(turn, (role, index))
     )
 
 
 def _next_look(turn: Turn, attempt: Attempt, gang: tuple[MemberFate, ...]) -> float | None:
     """When time alone may change the decision: hang, start timeout, a spare replica that does not get ready."""
-    waits = [seating.hang_left(turn, agent) for _, agent in _alive_agents(turn, gang)]
+    waits = [hanging.silence_left(turn, agent) for _, agent in _alive_agents(turn, gang)]
+    waits += [hanging.halt_left(turn, one.since) for one in attempt.halted]
     waits.append(turn.spec.recovery.start_timeout_seconds - _starting_seconds(turn, attempt))
     if _missing_seats(turn, attempt):
         waits.append(seating.LOOK_SECONDS)

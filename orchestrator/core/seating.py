@@ -1,12 +1,12 @@
-"""One seat and the replica in it: what it needs to become ready, and signs that its program hangs.
+"""One seat and the replica in it: what it needs to become ready, and what it means if it never does.
 
 Called by `opening`, `running` and `sides`. A seat is filled only when it is empty. Pure.
 """
 
 from orchestrator.api.status import Cause, Member
-from orchestrator.core import membership
+from orchestrator.core import membership, names, policies
 from orchestrator.core.actions import Action, CreateReplica, DeleteReplica
-from orchestrator.core.cause import BARRIER_SECONDS, End, disruption_cause
+from orchestrator.core.cause import BARRIER_SECONDS, End, disruption_cause, signal_in
 from orchestrator.core.membership import Seat
 from orchestrator.core.observed import Agent, Replica, ReplicaPhase
 from orchestrator.core.turn import Turn
@@ -40,11 +40,18 @@ def is_staying(replica: Replica) -> bool:
 def fill(turn: Turn, seat: Seat, number: int, waited: float) -> tuple[Action, ...]:
     """The next thing to do for a ready replica in this seat. `waited`: how long anybody has been waiting for it."""
     replica = turn.seats.get(seat)
+    if replica is None and is_foreign(turn, seat):
+        return ()
     if replica is None:
         return (CreateReplica(role=seat[0], index=seat[1], attempt=number),)
     if replica.phase.is_terminal or _is_stuck(turn, seat, replica, waited):
         return delete(replica)
     return ()
+
+
+def is_foreign(turn: Turn, seat: Seat) -> bool:
+    """Somebody else's object has the name of this seat's replica: it is left alone."""
+    return names.replica(turn.seen.job.metadata.name, *seat) in turn.seen.foreign
 
 
 def _is_stuck(turn: Turn, seat: Seat, replica: Replica, waited: float) -> bool:
@@ -72,29 +79,25 @@ def surplus(turn: Turn) -> tuple[Action, ...]:
     return tuple(action for one in found for action in delete(one))
 
 
-def silence(agent: Agent) -> float:
-    """Seconds without a step; 0 before the first."""
-    return (agent.seconds_since_step or 0.0) if agent.step is not None else 0.0
+def early_end(turn: Turn, replica: Replica, number: int) -> End | None:
+    """Of a replica made for this number that ended by itself before it was ever ready.
 
-
-def is_silent(turn: Turn, agent: Agent) -> bool:
-    """No step for hangTimeoutSeconds, armed by the first one, and not because it is busy with something else."""
-    limit = turn.spec.recovery.hang_timeout_seconds
-    return limit > 0 and not agent.busy and silence(agent) >= limit
-
-
-def hang_left(turn: Turn, agent: Agent) -> float | None:
-    """Seconds until it may be found to hang."""
-    limit = turn.spec.recovery.hang_timeout_seconds
-    if not limit:
+    It counts: an agent that dies at its start would else be started again for ever.
+    """
+    is_early = replica.phase.is_terminal and replica.attempt == number
+    if not is_early or replica.deleting or disruption_cause(replica) is not None:
         return None
-    left = limit - silence(agent)
-    return left if left > 0 else LOOK_SECONDS
-
-
-def hang(turn: Turn, member: Member) -> End:
-    limit = turn.spec.recovery.hang_timeout_seconds
-    return End(member, Cause.HANG, turn.now, message=f"no step for {limit} s")
+    signal = replica.signal or signal_in(replica.exit_code)
+    how = f"by {policies.signal_name(signal)}" if signal else f"with code {replica.exit_code}"
+    return End(
+        member=Member(replica.role, replica.index, replica.uid),
+        cause=Cause.OUT_OF_MEMORY if replica.out_of_memory else Cause.AGENT_LOST,
+        at=replica.since or turn.now,
+        exit_code=replica.exit_code,
+        signal=signal,
+        message=replica.error or f"it ended {how} before it was ready",
+        last_lines=replica.last_lines,
+    )
 
 
 def start(turn: Turn, uid: str, order: Run) -> Order:

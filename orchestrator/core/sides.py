@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from orchestrator.api.status import JobStatus, Member, Phase, Side
 from orchestrator.api.types import Role
-from orchestrator.core import ending, membership, policies, seating, stopping
+from orchestrator.core import ending, hanging, membership, policies, seating, stopping
 from orchestrator.core.actions import Action, Decision, Event, EventType, Reason, WantedOrder
 from orchestrator.core.cause import End, Fate, MemberFate, unexplained
 from orchestrator.core.membership import Seat
@@ -31,6 +31,7 @@ class _Outcome:
     order: WantedOrder | None = None
     end: End | None = None
     look_again: float | None = None
+    events: tuple[Event, ...] = ()
 
 
 def attend(turn: Turn, main: Decision) -> Decision:
@@ -72,7 +73,7 @@ def _merged(after: Turn, main: Decision, recorded: JobStatus, found: dict[Seat, 
         status=replace(recorded, sides=_sides(after, found)),
         actions=(*main.actions, *(action for one in found.values() for action in one.actions)),
         wanted=(*(one for one in main.wanted if one.uid not in orders), *orders.values()),
-        events=(*main.events, *(_told(after, one.end) for one in found.values() if one.end)),
+        events=(*main.events, *(event for one in found.values() for event in _told(after, one))),
         requeue_after=min((look for look in looks if look is not None), default=None),
     )
 
@@ -125,8 +126,12 @@ def _take_seat(turn: Turn, seat: Seat, side: Side | None) -> _Outcome:
         return _Outcome(side, look_again=wait)
     begun = turn.attempt.start_time if turn.attempt else turn.status.start_time
     run = _last_run(turn, seat, side)
-    actions = seating.fill(turn, seat, run + 1, turn.since(begun))
     replica = turn.seats.get(seat)
+    early = seating.early_end(turn, replica, run + 1) if replica else None
+    if early is not None:
+        # Its number is used up, so that the same end is not counted again.
+        return _ended(turn, _seated(turn, side, early.member, run + 1), early)
+    actions = seating.fill(turn, seat, run + 1, turn.since(begun))
     if actions or replica is None or replica.phase.is_terminal:
         return _Outcome(side, actions)
     is_ready = seating.is_ready(turn, seat) if turn.has_agents else not replica.deleting
@@ -187,12 +192,21 @@ def _follow(turn: Turn, side: Side) -> _Outcome:
         return _ended(turn, side, end)
     side = replace(side, announced=found.end.cause if found.end else side.announced)
     if found.fate is Fate.ALIVE:
-        agent = _stepping_agent(turn, side)
-        return _Outcome(side, look_again=seating.hang_left(turn, agent) if agent else None)
+        return _watched(turn, side, found)
     wait = turn.until(side.not_before)
     if found.fate is Fate.WAITING and wait > 0:
         return _Outcome(side, look_again=wait)
     return _Outcome(side, order=_run_order(turn, side) if found.fate is Fate.WAITING else None)
+
+
+def _watched(turn: Turn, side: Side, found: MemberFate) -> _Outcome:
+    """It runs. That it was stopped by a signal is told once."""
+    events = (hanging.stop_event(turn, side.name),) if found.stopped and side.stopped_since is None else ()
+    since = (side.stopped_since or turn.now) if found.stopped else None
+    agent = _stepping_agent(turn, side)
+    waits = [hanging.silence_left(turn, agent) if agent else None, hanging.halt_left(turn, since)]
+    wait = min((one for one in waits if one is not None), default=None)
+    return _Outcome(replace(side, stopped_since=since), look_again=wait, events=events)
 
 
 def _as_announced(side: Side, end: End | None) -> End | None:
@@ -201,11 +215,15 @@ def _as_announced(side: Side, end: End | None) -> End | None:
 
 
 def _unasked_end(turn: Turn, side: Side, found: MemberFate) -> End | None:
-    """It hangs, or was ended by an order that was not ours."""
+    """It hangs, by itself or stopped by a signal, or was ended by an order that was not ours."""
     if found.fate is Fate.TOLD and found.end is None:
         return unexplained(turn, found.member)
-    agent = _stepping_agent(turn, side) if found.fate is Fate.ALIVE else None
-    return seating.hang(turn, found.member) if agent and seating.is_silent(turn, agent) else None
+    if found.fate is not Fate.ALIVE:
+        return None
+    if found.stopped and hanging.is_halted_too_long(turn, side.stopped_since):
+        return hanging.halted_end(turn, found.member)
+    agent = _stepping_agent(turn, side)
+    return hanging.silent_end(turn, found.member) if agent and hanging.is_silent(turn, agent) else None
 
 
 def _stepping_agent(turn: Turn, side: Side) -> Agent | None:
@@ -226,6 +244,7 @@ def _ended(turn: Turn, side: Side, end: End) -> _Outcome:
         restarts=side.restarts + 1,
         not_before=turn.later(wait),
         announced=None,
+        stopped_since=None,
         restore_step=_restore_step(turn, (side.role, side.index)),
         cause=end.cause,
         exit_code=end.exit_code,
@@ -234,8 +253,11 @@ def _ended(turn: Turn, side: Side, end: End) -> _Outcome:
     return _Outcome(after, gone, end=end, look_again=wait)
 
 
-def _told(turn: Turn, end: End) -> Event:
-    return Event(
+def _told(turn: Turn, outcome: _Outcome) -> tuple[Event, ...]:
+    end = outcome.end
+    if end is None:
+        return outcome.events
+    restart = Event(
         type=EventType.WARNING,
         reason=Reason.SIDE_RESTART,
         message=f"{policies.describe(end)}; it restarts alone",
@@ -243,4 +265,6 @@ def _told(turn: Turn, end: End) -> Event:
         member=end.member.name,
         cause=end.cause,
         exit_code=end.exit_code,
+        last_lines=end.last_lines,
     )
+    return (*outcome.events, restart)

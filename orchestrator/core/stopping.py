@@ -154,6 +154,7 @@ def end_attempt(turn: Turn, attempt: Attempt, end: End) -> Decision:
     failure = policies.failure(turn.spec, recorded, end) if _is_judged(end) else None
     if failure is not None:
         recorded = status.enter(recorded, Phase.FAILED, failure.reason, failure.message, turn.now)
+        recorded = replace(recorded, failure=recorded.attempts[-1])
         told = (*told, _failed(failure, attempt.number))
     else:
         recorded = _next_phase(turn, recorded, end)
@@ -188,6 +189,7 @@ def _told(end: End, number: int) -> Event:
         member=end.member.name if _is_judged(end) else "",
         cause=end.cause,
         exit_code=end.exit_code,
+        last_lines=end.last_lines,
     )
 
 
@@ -211,6 +213,7 @@ def _closed(turn: Turn, attempt: Attempt, end: End) -> EndedAttempt:
         restore_step=attempt.restore_step,
         steps_lost=lost(step, saved),
         progressed=saved > (attempt.restore_step or 0) or (step or 0) > _highest_step(turn, attempt),
+        opened=bool(attempt.members),
     )
 
 

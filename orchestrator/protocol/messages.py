@@ -55,7 +55,7 @@ class State:
     brought about by an order (Stop, SaveAndStop, Finish), so it is neither cause nor success. `stopped`: the program
     is in job-control stop (SIGSTOP). `exit_code` and `signal`: of an exited program, one of them is set.
     `oom`: the kernel killed it for memory. `checkpoint_step`: newest committed checkpoint in TFO_CHECKPOINT_DIR.
-    `start_error`: why the program could not be started at all (exit_code is then 127). `term`: highest term seen.
+    `start_error`: why the program cannot be started, now or later (exit_code is 126 or 127). `term`: highest seen.
     """
 
     attempt: int = 0

@@ -16,6 +16,7 @@ from orchestrator.api.status import (
     Condition,
     ConditionType,
     EndedAttempt,
+    Halted,
     JobStatus,
     Member,
     Phase,
@@ -52,6 +53,7 @@ _ATTEMPT = Attempt(
     workers=11,
     config_hash="abc",
     broken_since=_after(50),
+    halted=(Halted(member="worker-1", since=_after(55)),),
     stopping=Stopping(cause=Cause.RESIZE, since=_after(60), deadline=_after(90), member="worker-1"),
 )
 _ENDED = EndedAttempt(
@@ -68,6 +70,7 @@ _ENDED = EndedAttempt(
     restore_step=100,
     steps_lost=10,
     progressed=True,
+    opened=False,
 )
 _SIDE = Side(
     role=Role.EVALUATOR,
@@ -82,6 +85,7 @@ _SIDE = Side(
     restore_step=100,
     cause=Cause.PROGRAM_EXIT,
     announced=Cause.PREEMPTED,
+    stopped_since=_after(4),
     exit_code=2,
     succeeded=True,
 )
@@ -111,6 +115,7 @@ FULL_STATUS = JobStatus(
     steps_lost=10,
     attempt=_ATTEMPT,
     attempts=(_ENDED,),
+    failure=_ENDED,
     sides=(_SIDE,),
     resume_time=_after(80),
     replica_statuses={"worker": ReplicaStatus(desired=11, ready=1, active=2, succeeded=3, failed=4)},

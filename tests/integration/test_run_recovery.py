@@ -6,6 +6,7 @@ the cause that was recorded, the steps that were lost, the exit code and that ev
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,6 +66,35 @@ def test_an_agent_alone_killed_leaves_nothing_of_its_tree(launch: Launcher) -> N
     assert (last_end(run).cause, last_end(run).member) == (Cause.AGENT_LOST, "worker-0")
     assert not Path(f"/proc/{program}").exists()
     run.is_gone()
+
+
+WITHOUT_AGENT = """
+import sys
+from orchestrator.backends.local import agents
+from orchestrator.cli import main
+
+agents.AGENT_MODULE = "orchestrator.no_agent"
+sys.exit(main.main())
+"""
+
+
+def test_an_agent_that_never_gets_ready_fails_the_job_with_its_last_words(launch: Launcher) -> None:
+    job = launch.job(1, {"runPolicy": {"backoffLimit": 1}})
+    ended = launch(str(job), program=(sys.executable, "-c", WITHOUT_AGENT)).end()
+    cause = ended.summary["cause"]
+    assert (ended.code, ended.summary["reason"], ended.summary["restarts"]) == (1, "BackoffLimitExceeded", 1)
+    assert "lost its agent: it ended with code 1 before it was ready" in ended.summary["message"]
+    assert "No module named orchestrator.no_agent" in cause["lastLines"][-1]
+
+
+def test_a_python_of_its_own_is_the_programs_business(launch: Launcher) -> None:
+    """PYTHONHOME=/nowhere lets no Python start: the agent still does, and says what the program said."""
+    env = [{"name": "PYTHONHOME", "value": "/nowhere"}]
+    container = {"name": "tensorflow", "command": ["python", "-c", "0"], "env": env}
+    job = launch.job(0, {"template": {"spec": {"containers": [container]}}, "runPolicy": {"backoffLimit": 0}})
+    ended = launch(str(job)).end()
+    assert (ended.code, ended.summary["cause"]["cause"]) == (1, "ProgramExit")
+    assert any("/nowhere" in line for line in ended.summary["cause"]["lastLines"])
 
 
 def test_a_killed_runner_leaves_nothing(launch: Launcher) -> None:

@@ -67,6 +67,7 @@ class Ledger:
             self._opened(before, after.attempt)
         for one in after.attempts:
             known = self.ended.setdefault(one.number, one)
+            assert one.opened == (one.number in self.records)
             assert (known.cause, known.member, known.end_time) == (one.cause, one.member, one.end_time)
         restarts = sum(one.cause.is_restart for one in self.ended.values())
         if self._world.job.spec.strategy is Strategy.MULTI_WORKER_MIRRORED:
@@ -78,7 +79,7 @@ class Ledger:
     def _opened(self, before: JobStatus, attempt: Attempt) -> None:
         known = self.records.get(attempt.number)
         if known is None:
-            assert attempt.number == max(self.records, default=0) + 1
+            assert attempt.number == max((*self.records, *self.ended), default=0) + 1
             assert before.attempt is None
             self._restores(attempt)
         else:

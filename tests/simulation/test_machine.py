@@ -27,6 +27,7 @@ from orchestrator.api.types import (
     SuccessPolicy,
     TensorFlowJob,
 )
+from orchestrator.core import membership
 from orchestrator.core.observed import Disruption, ReplicaPhase
 from tests.simulation.jobs import gang, make_job, servers
 from tests.simulation.network import FAIR, FOUL
@@ -194,6 +195,12 @@ class Machine(RuleBasedStateMachine):
     def agent_is_killed(self, data: st.DataObject) -> None:
         self.world.kill_agent(data.draw(st.sampled_from(self._running())))
 
+    @precondition(lambda self: self.world.has_agents)
+    @rule(data=st.data(), times=st.integers(1, 3))
+    def next_agents_die_at_their_start(self, data: st.DataObject, times: int) -> None:
+        seats = membership.seats(self.world.job.spec)
+        self.world.doomed[data.draw(st.sampled_from(seats))] = times
+
     @precondition(lambda self: self.world.has_agents and self._running())
     @rule(data=st.data())
     def agent_is_cut_off(self, data: st.DataObject) -> None:
@@ -297,6 +304,7 @@ class Machine(RuleBasedStateMachine):
         world = self.world
         world.network.weather = FAIR
         world.network.cut.clear()
+        world.doomed.clear()
         for name in self._nodes(up=False):
             world.cluster.restore_node(name)
         world.backend.catch_up(world.key)

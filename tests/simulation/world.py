@@ -5,24 +5,20 @@ invariants. A controller can be killed between any two of its calls to the outsi
 """
 
 import random
-from collections.abc import Callable, Coroutine, Generator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 
 from orchestrator.api.status import JobStatus, Member, Progress
 from orchestrator.api.types import AgentMode, Role, TensorFlowJob
-from orchestrator.backends.base import View
 from orchestrator.backends.memory.backend import MemoryBackend
 from orchestrator.backends.memory.clock import Timer, VirtualClock
-from orchestrator.controller.reconcile import Reconciler
 from orchestrator.core import wanted as rendering
-from orchestrator.core.actions import Action, CreateReplica, Decision, Event, WantedOrder
+from orchestrator.core.actions import CreateReplica, Event
 from orchestrator.core.membership import Seat
-from orchestrator.core.observed import Agent, Replica
+from orchestrator.core.observed import Replica
 from orchestrator.protocol.messages import Report, State, Wanted
 from tests.simulation.agents import AgentWorld, SimulatedAgent
-from tests.simulation.coordinator import SimulatedCoordinator
+from tests.simulation.controller import Controller, ControllerKilled
 from tests.simulation.ledger import Ledger
 from tests.simulation.network import Network
 from tests.simulation.programs import Disk, Program, Script, Training
@@ -31,111 +27,11 @@ WATCH_SECONDS = 0.01
 MAX_TURNS_IN_A_ROW = 50
 
 
-class ControllerKilled(BaseException):
-    """The controller's process dies at this very point."""
-
-
-def run_now(work: Coroutine[Any, Any, float | None]) -> float | None:
-    """A coroutine that never waits, run to its end."""
-    try:
-        work.send(None)
-    except StopIteration as end:
-        result: float | None = end.value
-        return result
-    raise AssertionError("the memory backend must not wait")
-
-
-class Halt:
-    """A moment at which a process may be stopped (SIGSTOP) for as long as the test likes."""
-
-    def __await__(self) -> Generator[None, None, None]:
-        yield
-
-
-@dataclass
-class Controller:
-    """One life of the controller. `calls_left`: to the outside until it is killed; None: it lives on.
-
-    `halts`: it is stopped before its next write; whoever drives its turn decides when it goes on.
-    """
-
-    world: "World"
-    term: int
-    calls_left: int | None = None
-    halts: bool = False
-    performed: list[Action] = field(default_factory=list)
-    events: list[tuple[datetime, Event]] = field(default_factory=list)
-    turns: int = 0
-
-    def __post_init__(self) -> None:
-        world = self.world
-        self.coordinator = SimulatedCoordinator(
-            world.clock, world.job_uid, self.term, self._send, self.world.wake
-        )
-        self.reconciler = Reconciler(self, self, self, self, world.clock)
-        self.reconciler.leader_since = world.clock() if self.term > 1 else None
-
-    def _send(self, uid: str, wanted: Wanted) -> None:
-        self.world.to_agent(uid, wanted)
-
-    def turn(self) -> float | None:
-        return run_now(self.reconciler.reconcile(self.world.key))
-
-    def _step(self) -> None:
-        """One more call to the outside, or the end."""
-        if self.calls_left is not None:
-            self.calls_left -= 1
-            if self.calls_left < 0:
-                raise ControllerKilled
-
-    # backends.base.Backend, passed on
-
-    async def observe(self, key: str) -> View | None:
-        self._step()
-        return await self.world.backend.observe(key)
-
-    async def write_status(self, key: str, status: JobStatus, version: str) -> str:
-        self._step()
-        if self.halts:
-            await Halt()
-        before = self.world.backend.status(key)
-        written = await self.world.backend.write_status(key, status, version)
-        self.world.ledger.recorded(before, self.world.backend.status(key))
-        return written
-
-    async def perform(self, key: str, action: Action) -> None:
-        self._step()
-        if isinstance(action, CreateReplica):
-            self.world.ledger.creates(action)
-            self.world.render_pod(action)
-        self.performed.append(action)
-        await self.world.backend.perform(key, action)
-
-    # controller.reconcile's Agents, Telemetry and Watcher
-
-    def agents(self, job_uid: str) -> tuple[Agent, ...]:
-        return self.coordinator.agents(job_uid)
-
-    def set_wanted(self, job_uid: str, orders: tuple[WantedOrder, ...]) -> None:
-        self._step()
-        self.world.ledger.orders(orders)
-        self.coordinator.set_wanted(job_uid, orders)
-
-    def progress(self, uid: str, now: datetime) -> Progress:
-        if self.world.progress is not None:
-            return self.world.progress
-        steps = [one.step for one in self.coordinator.agents(uid) if one.step is not None]
-        return Progress(step=max(steps), update_time=now) if steps else Progress()
-
-    def decided(self, view: View, decision: Decision, now: datetime) -> None:
-        self.turns += 1
-
-    def told(self, key: str, event: Event, now: datetime) -> None:
-        self.events.append((now, event))
-
-
 class World(AgentWorld):
-    """The levers are its methods and those of `backend.cluster` and `network`."""
+    """The levers are its methods and those of `backend.cluster` and `network`.
+
+    `doomed`: how many of the next agents in a seat die at their start.
+    """
 
     def __init__(
         self, job: TensorFlowJob, script: Script | None = None, *, seed: int = 0, nodes: int = 3
@@ -157,6 +53,7 @@ class World(AgentWorld):
         self.events: list[tuple[datetime, Event]] = []
         self.controller: Controller | None = None
         self.progress: Progress | None = None
+        self.doomed: dict[Seat, int] = {}
         self._trainings: dict[str, Training] = {}
         self._pod_envs: dict[tuple[Role, int, int], dict[str, str]] = {}
         self._term = 0
@@ -304,11 +201,19 @@ class World(AgentWorld):
         seat = (replica.role, replica.index)
         if self.has_agents:
             self.agents[replica.uid] = SimulatedAgent(replica.uid, seat, self.clock, self.disk, self)
+            self._doom(seat, replica.uid)
             return
         uid, env = replica.uid, self._pod_envs[replica.role, replica.index, replica.attempt]
         program = self._make(uid, seat, env, lambda code, number: self._pod_ended(uid, code, number))
         self.ledger.started(uid, program)
         self._join(program)
+
+    def _doom(self, seat: Seat, uid: str) -> None:
+        """Its agent dies before it has said a word, if a test wants that."""
+        if self.doomed.get(seat, 0) > 0:
+            self.doomed[seat] -= 1
+            self.agents[uid].die()
+            self.clock.after(0.1, lambda: self.cluster.end(uid, exit_code=1, last_lines=("last words",)))
 
     def render_pod(self, action: CreateReplica) -> None:
         """What a backend without agents puts into the pod: rendered from the record, newest checkpoint restored."""

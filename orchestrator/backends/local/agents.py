@@ -12,13 +12,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from orchestrator.protocol import agent_environment as names
 
 AGENT_MODULE = "orchestrator.agent"
 _GONE_SECONDS = 5.0
+_TAIL_BYTES = 4096
+_LAST_LINES = 10
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,9 @@ class AgentSpec:
     report_seconds: float
 
     def variables(self, parent_fd: int) -> dict[str, str]:
-        return dict(self.environ) | {
+        """What says how a Python has to start (PYTHONHOME, say) is the program's; the agent could not start with it."""
+        of_python = {name: value for name, value in self.environ.items() if name.startswith("PYTHON")}
+        return {name: value for name, value in self.environ.items() if name not in of_python} | {
             names.ADDRESS: self.address,
             names.TOKEN: self.token,
             names.JOB_UID: self.job_uid,
@@ -47,7 +50,7 @@ class AgentSpec:
             names.UID: self.uid,
             names.COMMAND: json.dumps(self.argv),
             names.WORKING_DIR: str(self.working_dir),
-            names.ENVIRONMENT: json.dumps({"PYTHONPATH": self.environ.get("PYTHONPATH")}),
+            names.ENVIRONMENT: json.dumps({"PYTHONPATH": None} | of_python),
             names.LOG_DIR: str(self.log_dir),
             names.PARENT_FD: str(parent_fd),
             names.REPORT_SECONDS: f"{self.report_seconds:g}",
@@ -65,11 +68,12 @@ class AgentProcess:
 
     def __init__(self, spec: AgentSpec, errors: Path, on_end: Callable[["AgentProcess"], None]) -> None:
         self.spec = spec
-        self.ended_at: datetime | None = None
         self._on_end = on_end
+        self._errors = errors
         read_end, self._write_end = os.pipe2(os.O_CLOEXEC)
         try:
             with errors.open("ab") as file:
+                self._said_before = file.tell()
                 self._process = subprocess.Popen(
                     [sys.executable, "-P", "-m", AGENT_MODULE],
                     stdin=subprocess.DEVNULL,
@@ -96,6 +100,17 @@ class AgentProcess:
     @property
     def is_alive(self) -> bool:
         return self._process.returncode is None
+
+    def last_lines(self) -> tuple[str, ...]:
+        """What this agent said last; the file is shared with earlier ones of its place."""
+        try:
+            with self._errors.open("rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(self._said_before, size - _TAIL_BYTES))
+                text = file.read().decode(errors="replace")
+        except OSError:
+            return ()
+        return tuple(text.splitlines()[-_LAST_LINES:])
 
     def _ended(self) -> None:
         self._process.wait()

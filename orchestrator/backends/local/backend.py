@@ -56,6 +56,7 @@ class _Seated:
     attempt: int
     is_clean: bool = True
     ended_at: datetime | None = None
+    last_lines: tuple[str, ...] = ()
 
 
 class LocalBackend:
@@ -124,6 +125,7 @@ class LocalBackend:
             phase=_phase(code),
             exit_code=code if code is not None and code >= 0 else None,
             signal=-code if code is not None and code < 0 else None,
+            last_lines=seated.last_lines,
             since=seated.ended_at,
         )
 
@@ -210,6 +212,7 @@ class LocalBackend:
             if seated.process is process:
                 seated.is_clean = False
                 seated.ended_at = self._clock()
+                seated.last_lines = process.last_lines() if process.returncode else ()
         task = asyncio.get_running_loop().create_task(self._clean(process))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

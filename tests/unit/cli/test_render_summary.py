@@ -12,7 +12,6 @@ from orchestrator.api.status import Cause, JobStatus, Phase
 from orchestrator.backends.local.run_folder import RunFolder
 from orchestrator.cli import outputs
 from orchestrator.cli.summary import Ending, RunPaths, collect_summary, render_summary
-from orchestrator.core.actions import Reason
 from orchestrator.core.plan import Folders
 from orchestrator.metrics.store import FinalMetrics
 from tests.fixtures.run_views import build_failure, build_summary
@@ -62,24 +61,28 @@ def test_a_failure_shows_the_cause_and_no_escape_sequence() -> None:
     assert "\x1b" not in text
 
 
-def failed_by(reason: Reason) -> JobStatus:
+def failed(*, blamed: bool) -> JobStatus:
     peer = msgspec.structs.replace(build_ended(1, member="worker-0"), last_lines=("an older attempt",))
     cause = msgspec.structs.replace(build_ended(2, Cause.PROGRAM_EXIT), last_lines=("the cause",))
     return replaced(
-        RUNNING, phase=Phase.FAILED, reason=reason.value, message="why", attempt=None, attempts=(peer, cause)
+        RUNNING,
+        phase=Phase.FAILED,
+        message="why",
+        attempt=None,
+        attempts=(peer, cause),
+        failure=cause if blamed else None,
     )
 
 
-def test_the_cause_is_how_the_last_attempt_ended() -> None:
-    summary = collect_summary("digits-cnn", 3, failed_by(Reason.BACKOFF_LIMIT), FinalMetrics(), ENDING)
+def test_the_cause_is_the_end_that_made_the_job_fail() -> None:
+    summary = collect_summary("digits-cnn", 3, failed(blamed=True), FinalMetrics(), ENDING)
     assert (summary.result, summary.exit_code, summary.seconds, summary.attempt) == ("failed", 1, 72.0, 2)
     assert summary.cause is not None
     assert (summary.cause.member, summary.cause.last_lines) == ("worker-1", ("the cause",))
 
 
-@pytest.mark.parametrize("reason", [Reason.DEADLINE, Reason.REPLICA_INVALID])
-def test_where_no_program_is_to_blame_none_is_shown(reason: Reason) -> None:
-    assert collect_summary("digits-cnn", 3, failed_by(reason), FinalMetrics(), ENDING).cause is None
+def test_where_no_program_is_to_blame_none_is_shown() -> None:
+    assert collect_summary("digits-cnn", 3, failed(blamed=False), FinalMetrics(), ENDING).cause is None
 
 
 @pytest.mark.parametrize(

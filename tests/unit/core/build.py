@@ -4,8 +4,10 @@ Imported by the tests in this folder. `World.step` decides and feeds the status 
 was decided, as a backend and agents that never fail would. Judges nothing and uses no clock but its own.
 """
 
+import dataclasses
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -59,11 +61,8 @@ def ended(cause: Cause = Cause.PROGRAM_EXIT, number: int = 1, **changes: object)
     return replace(EndedAttempt(number, cause, NOW, NOW), **changes)
 
 
-def end(cause: Cause = Cause.PROGRAM_EXIT, name: str = "worker-1", /, **facts: object) -> End:
-    exit_code, signal, message = facts.get("exit_code"), facts.get("signal"), facts.get("message", "")
-    assert exit_code is None or isinstance(exit_code, int)
-    assert signal is None or isinstance(signal, int)
-    return End(member(name), cause, NOW, exit_code, signal, str(message))
+def end(cause: Cause = Cause.PROGRAM_EXIT, name: str = "worker-1", /, **facts: Any) -> End:
+    return dataclasses.replace(End(member(name), cause, NOW), **facts)
 
 
 def observed(job: TensorFlowJob | None = None, /, **changes: object) -> Observed:

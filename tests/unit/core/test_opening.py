@@ -74,7 +74,7 @@ def test_a_replica_that_has_to_go_is_no_member(facts: dict[str, object]) -> None
 
 def test_a_dead_replica_is_deleted_once() -> None:
     world = ready()
-    world.set("worker-1", phase=ReplicaPhase.FAILED)
+    world.set("worker-1", phase=ReplicaPhase.FAILED, attempt=0)
     assert deleted(world) == ["worker-1.1"]
     world.set("worker-1", deleting=True)
     assert deleted(world) == []
@@ -231,6 +231,121 @@ def test_workers_of_parameter_servers_are_cleared_under_their_own_number() -> No
     assert world.order(decision, "worker-0") == Stop(1, 0.0)
     world.status = replace(world.status, sides=())
     assert world.order(world.step(), "worker-0") == Stop(0, 0.0)
+
+
+# --- replicas that end before they are ready
+
+
+def dies(world: World, name: str, code: int = 1) -> None:
+    """Its agent has ended at its start."""
+    world.set(
+        name, phase=ReplicaPhase.FAILED, exit_code=code, last_lines=("no such module",), since=world.now
+    )
+    world.tell(name, connected=False)
+
+
+def test_an_agent_that_dies_at_its_start_counts() -> None:
+    world = ready()
+    dies(world, "worker-1")
+    world.step()
+    assert world.causes() == [(Cause.AGENT_LOST, "worker-1")]
+    found = world.status.attempts[0]
+    assert (found.number, found.opened, found.last_lines) == (1, False, ("no such module",))
+    assert found.message == "worker-1 lost its agent: it ended with code 1 before it was ready"
+    lost = next(one for one in world.events if one.reason is Reason.MEMBER_LOST)
+    assert (world.status.restarts, lost.last_lines) == (1, ("no such module",))
+    world.go()
+    assert (world.opened().number, world.status.phase) == (2, Phase.RUNNING)
+
+
+def test_one_that_dies_again_and_again_waits_longer_and_fails_the_job() -> None:
+    world = ready()
+    for wait in (0.0, 1.0):
+        dies(world, "worker-1")
+        world.go()
+        if wait:
+            assert "worker-1" not in world.pods, "it is held back"
+            world.go(wait)
+        world.status = replace(world.status, attempt=None)
+        world.set("worker-1", attempt=len(world.status.attempts) + 1)
+    dies(world, "worker-1")
+    world.go()
+    assert len(world.status.attempts) == 3
+    world.go(2)
+    world.status = replace(world.status, attempt=None)
+    world.set("worker-1", attempt=4)
+    dies(world, "worker-1")
+    world.step()
+    assert (world.phase(), world.status.reason) == (Phase.FAILED, Reason.BACKOFF_LIMIT)
+    assert world.status.failure == world.status.attempts[-1]
+
+
+def test_nobody_else_is_held_back() -> None:
+    """A place that was left empty for other reasons is filled during the back-off."""
+    world = ready()
+    world.status = JobStatus(start_time=NOW, attempts=(ended(), ended(number=2)))
+    world.lose("worker-0")
+    assert created(world) == ["worker-0"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "cause", "message"),
+    [
+        ({"signal": 9, "exit_code": None}, Cause.AGENT_LOST, "by SIGKILL before it was ready"),
+        ({"exit_code": 139}, Cause.AGENT_LOST, "by SIGSEGV before it was ready"),
+        ({"out_of_memory": True}, Cause.OUT_OF_MEMORY, "ran out of memory"),
+        ({"error": "no such image"}, Cause.AGENT_LOST, "lost its agent: no such image"),
+    ],
+)
+def test_how_it_ended_is_said(facts: dict[str, object], cause: Cause, message: str) -> None:
+    world = ready()
+    dies(world, "worker-1")
+    world.set("worker-1", **facts)
+    world.step()
+    assert world.causes() == [(cause, "worker-1")]
+    assert message in world.status.attempts[0].message
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [{"attempt": 0}, {"deleting": True}, {"disruption": Disruption.EVICTED}, {"foreign_deletion": True}],
+)
+def test_ends_for_other_reasons_do_not_count(facts: dict[str, object]) -> None:
+    world = ready()
+    dies(world, "worker-1")
+    world.set("worker-1", **facts)
+    world.step()
+    assert world.status.attempts == ()
+
+
+def test_what_was_lost_is_that_of_the_last_attempt_that_was_opened() -> None:
+    world = ready()
+    came_to_nothing = ended(Cause.AGENT_LOST, number=2, opened=False)
+    world.status = JobStatus(start_time=NOW, attempts=(ended(step=100, steps_lost=0), came_to_nothing))
+    world.tell("chief-0", checkpoint_step=70)
+    world.step(1)
+    assert [one.steps_lost for one in world.status.attempts] == [30, 0]
+    world = ready()
+    world.status = JobStatus(start_time=NOW, attempts=(replace(came_to_nothing, number=1),))
+    world.step()
+    assert (world.opened().number, world.status.steps_lost) == (2, 0)
+
+
+# --- somebody else's objects
+
+
+def test_a_service_that_is_somebody_elses_is_left_alone() -> None:
+    world = World(foreign=("job-tfo",))
+    decision = world.step()
+    assert (decision.actions, decision.requeue_after) == ((), 1.0)
+
+
+def test_a_replica_that_is_somebody_elses_is_left_alone() -> None:
+    world = ready()
+    world.lose("worker-0")
+    world.others["foreign"] = ("job-worker-0",)
+    assert created(world) == []
+    assert not world.is_open()
 
 
 # --- without agents

@@ -1,6 +1,7 @@
 """What the end of an attempt means: restart or fail, and how long to wait."""
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.api.status import Cause, JobStatus
 from orchestrator.api.types import (
@@ -13,6 +14,7 @@ from orchestrator.api.types import (
     RestartPolicy,
     Role,
     RunPolicy,
+    WorkloadSpec,
 )
 from orchestrator.core import policies
 from orchestrator.core.actions import Reason
@@ -120,6 +122,27 @@ def test_a_restart_rule_does_not_lift_the_limit() -> None:
     assert reason(of, cause=Cause.PROGRAM_SIGNAL, signal=9) is Reason.BACKOFF_LIMIT
 
 
+RESTART_ON_2 = ExitCodeRule(codes=(2, 126, 127), action=ExitCodeAction.RESTART)
+
+
+def test_a_program_that_is_not_there_is_not_tried_again() -> None:
+    assert reason(spec(), exit_code=127, never_started=True) is Reason.CANNOT_START
+    assert reason(spec(rules=(RESTART_ON_2,)), exit_code=127, never_started=True) is None
+    assert reason(spec(), exit_code=127) is None
+
+
+def built_in(rules: tuple[ExitCodeRule, ...] = ()) -> JobSpec:
+    return replace(spec(rules=rules), workload=WorkloadSpec(name="mlp"))
+
+
+def test_a_built_in_program_that_refuses_its_input_is_not_tried_again() -> None:
+    assert reason(built_in(), exit_code=2) is Reason.WRONG_INPUT
+    assert reason(built_in((RESTART_ON_2,)), exit_code=2) is None
+    assert reason(built_in(), exit_code=1) is None
+    assert reason(built_in(), cause=Cause.AGENT_LOST, exit_code=2) is None
+    assert reason(spec(), exit_code=2) is None
+
+
 def test_rules_judge_programs_not_losses() -> None:
     assert policies.action_for(spec(rules=(FAIL_ON_3,)), end(Cause.AGENT_LOST, exit_code=3)) is None
 
@@ -162,6 +185,11 @@ def test_no_progress_fails_the_job() -> None:
         (Cause.PROGRAM_SIGNAL, {}, "worker-1 was killed by signal 0"),
         (Cause.PROGRAM_EXIT, {"exit_code": 2}, "worker-1 exited with code 2"),
         (Cause.PROGRAM_EXIT, {"exit_code": 127, "message": "no x"}, "worker-1 exited with code 127: no x"),
+        (
+            Cause.PROGRAM_EXIT,
+            {"exit_code": 127, "message": "command x not found", "never_started": True},
+            "the program of worker-1 cannot be started: command x not found",
+        ),
         (Cause.OUT_OF_MEMORY, {}, "worker-1 ran out of memory"),
         (Cause.HANG, {"message": "no step for 5 s"}, "worker-1 hangs: no step for 5 s"),
         (Cause.USER, {}, "the job was stopped"),

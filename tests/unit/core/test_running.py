@@ -261,7 +261,25 @@ def test_replicas_that_are_alone_need_no_resize() -> None:
     assert world.state("worker-1") is ProgramState.RUNNING
 
 
+def test_a_spare_agent_that_dies_at_its_start_is_tried_once_a_minute() -> None:
+    world = elastic()
+    world.carry_out(world.step())
+    world.set("worker-1", phase=ReplicaPhase.FAILED, exit_code=1, since=world.now)
+    world.tell("worker-1", connected=False)
+    assert world.step(59).actions == ()
+    assert [type(one) for one in world.step(1).actions] == [DeleteReplica]
+    assert world.status.attempts == ()
+
+
 # --- without agents
+
+
+def test_a_bare_pod_whose_name_is_taken_is_not_made() -> None:
+    world = World(make_job(recovery=WITHOUT_AGENTS), foreign=("job-worker-1",))
+    world.services = ("job-tfo",)
+    world.step()
+    made = [one for one in world.step().actions if isinstance(one, CreateReplica)]
+    assert [f"{one.role}-{one.index}" for one in made] == ["chief-0", "worker-0"]
 
 
 def test_bare_pods_are_recorded_as_they_appear() -> None:

@@ -171,6 +171,30 @@ def test_a_recorded_start_is_ordered_until_it_is_done() -> None:
         assert isinstance(world.order(world.step(), "evaluator-0"), Run)
 
 
+def test_an_agent_that_dies_at_its_start_waits_longer_each_time() -> None:
+    world = watched()
+    world.status = replace(world.status, sides=())
+    world.lose("evaluator-0")
+    del world.agents["evaluator-0"]
+    waits = []
+    for _ in range(4):
+        world.step()
+        decision = world.step()
+        world.carry_out(decision)
+        world.set("evaluator-0", phase=ReplicaPhase.FAILED, exit_code=1, last_lines=("no such module",))
+        world.tell("evaluator-0", connected=False)
+        decision = world.step()
+        waits.append(decision.requeue_after)
+        world.step()  # its deletion is not seen at once
+        world.carry_out(decision)
+        assert "evaluator-0" not in world.pods
+        world.step(waits[-1] or 0)
+    assert waits == [0, 1, 2, 4]
+    assert (side(world, "evaluator-0").cause, side(world, "evaluator-0").restarts) == (Cause.AGENT_LOST, 4)
+    told = [one for one in world.events if one.reason is Reason.SIDE_RESTART]
+    assert {one.last_lines for one in told} == {("no such module",)}
+
+
 # --- workers of parameter servers
 
 
@@ -202,8 +226,11 @@ def test_one_worker_restart_too_many_fails_the_job() -> None:
     world.exit("worker-0", 5)
     world.step()
     assert (world.status.phase, world.status.reason) == (Phase.FAILED, "BackoffLimitExceeded")
-    last = world.events[-1]
+    last, failure = world.events[-1], world.status.failure
     assert (last.member, last.cause, last.exit_code) == ("worker-0", Cause.PROGRAM_EXIT, 5)
+    assert failure is not None
+    assert (failure.member, failure.number, failure.exit_code) == ("worker-0", 1, 5)
+    assert failure.message == "worker-0 exited with code 5"
 
 
 def test_the_limit_is_shared_by_ends_of_one_turn() -> None:

@@ -1,0 +1,87 @@
+"""Signs that a program hangs: no step for too long, or job-control stop (SIGSTOP), which its agent sees.
+
+Called by `running` for the gang and by `sides` for each replica outside of it. A stop is recorded when it is first
+seen: it is told once, and counts from then on, also before the first step and in programs that report nothing. Pure.
+"""
+
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from orchestrator.api.status import Attempt, Cause, Halted, Member
+from orchestrator.core.actions import Event, EventType, Reason
+from orchestrator.core.cause import HALTED, End, Fate, MemberFate
+from orchestrator.core.observed import Agent
+from orchestrator.core.turn import Turn
+
+LOOK_SECONDS = 1.0
+"""How often somebody who is overdue but busy is looked at though nothing happened."""
+
+
+def silence(agent: Agent) -> float:
+    """Seconds without a step; 0 before the first."""
+    return (agent.seconds_since_step or 0.0) if agent.step is not None else 0.0
+
+
+def is_silent(turn: Turn, agent: Agent) -> bool:
+    """No step for hangTimeoutSeconds, armed by the first one, and not because it is busy with something else."""
+    limit = turn.spec.recovery.hang_timeout_seconds
+    return limit > 0 and not agent.busy and silence(agent) >= limit
+
+
+def silence_left(turn: Turn, agent: Agent) -> float | None:
+    """Seconds until its silence may be found to be a hang."""
+    limit = turn.spec.recovery.hang_timeout_seconds
+    if not limit:
+        return None
+    left = limit - silence(agent)
+    return left if left > 0 else LOOK_SECONDS
+
+
+def halt_left(turn: Turn, since: datetime | None) -> float | None:
+    """Seconds until a program that has been in job-control stop since then hangs; at most 0: it does."""
+    limit = turn.spec.recovery.hang_timeout_seconds
+    return limit - turn.since(since) if limit and since else None
+
+
+def is_halted_too_long(turn: Turn, since: datetime | None) -> bool:
+    left = halt_left(turn, since)
+    return left is not None and left <= 0
+
+
+def silent_end(turn: Turn, member: Member) -> End:
+    limit = turn.spec.recovery.hang_timeout_seconds
+    return End(member, Cause.HANG, turn.now, message=f"no step for {limit} s")
+
+
+def halted_end(turn: Turn, member: Member) -> End:
+    return End(member, Cause.HANG, turn.now, message=HALTED)
+
+
+def notice(
+    turn: Turn, attempt: Attempt, gang: tuple[MemberFate, ...]
+) -> tuple[Turn, Attempt, tuple[Event, ...]]:
+    """Records who is in job-control stop, and tells of each once; while an agent is unreachable, as it was."""
+    known = {one.member: one for one in attempt.halted}
+    halted = tuple(
+        known.get(one.member.name) or Halted(one.member.name, turn.now)
+        for one in gang
+        if one.stopped or (one.fate is Fate.UNKNOWN and one.member.name in known)
+    )
+    if halted == attempt.halted:
+        return turn, attempt, ()
+    attempt = replace(attempt, halted=halted)
+    told = tuple(stop_event(turn, one.member) for one in halted if one.member not in known)
+    return turn.with_status(replace(turn.status, attempt=attempt)), attempt, told
+
+
+def stop_event(turn: Turn, name: str) -> Event:
+    limit = turn.spec.recovery.hang_timeout_seconds
+    fate = f"it hangs after {limit} s of this" if limit else "hangTimeoutSeconds: 0 waits for ever"
+    return Event(
+        type=EventType.WARNING,
+        reason=Reason.REPLICA_STOPPED,
+        message=f"the program of {name} is stopped by a signal (SIGSTOP); SIGCONT lets it go on, {fate}",
+        attempt=turn.last_number,
+        member=name,
+    )
