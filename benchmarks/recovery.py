@@ -128,6 +128,7 @@ def by_hand(folder: Path, saved: Path) -> float:
             "TFO_REPORT_SOCKET": path,
             "TFO_ATTEMPT": "1",
             "TFO_CHECKPOINT_DIR": str(folder),
+            "TFO_LOG_DIR": str(folder / "tensorboard"),
             "TFO_RESTORE_STEP": str(int(saved.name.removeprefix("ckpt-"))),
         }
         start = time.perf_counter()
@@ -135,10 +136,15 @@ def by_hand(folder: Path, saved: Path) -> float:
             return cluster.first_step(reports) - start
 
 
-def without_us() -> float:
+def without_us(folder: Path) -> float:
     """Seconds from the kill until the survivors have given up; nothing starts again. At most LIMIT_SECONDS."""
     with cluster.report_socket() as (path, reports):
-        environ = {"TFO_REPORT_SOCKET": path, "TFO_ATTEMPT": "1"}
+        environ = {
+            "TFO_REPORT_SOCKET": path,
+            "TFO_ATTEMPT": "1",
+            "TFO_CHECKPOINT_DIR": str(folder),
+            "TFO_LOG_DIR": str(folder / "tensorboard"),
+        }
         with cluster.started(PROGRAM, [environ] * len(cluster.ROLES)) as programs:
             cluster.first_step(reports)
             killed = time.perf_counter()
@@ -171,7 +177,7 @@ def measured(size: command.Size) -> list[Figure]:
         print(f"  warm-up, not counted: {first:.3f} {in_folder(start)():.3f}", flush=True)
         found = pairs.measure(in_folder(ours), in_folder(start), size.pairs)
     figure = pairs.figure_of(TITLE, NAMES, found, GOAL)
-    lost = tuple(without_us() for _ in range(min(size.pairs, WITHOUT_US)))
+    lost = tuple(in_folder(without_us)() for _ in range(min(size.pairs, WITHOUT_US)))
     return [replace(figure, beside=(*figure.beside, Sample("without us: until all have died", lost)))]
 
 
