@@ -29,7 +29,7 @@ MEMBERS = len(cluster.ROLES)
 EPOCHS = 4
 STEPS, QUICK_STEPS = 500, 30
 """Of each epoch."""
-SIZES = ("--units", "256", "--batch", "1024")
+SIZES = ("--units", "256", "--batch", "2048")
 ROOT = Path(__file__).resolve().parents[1]
 HOOK = ROOT / "orchestrator" / "train" / "hook"
 
@@ -139,6 +139,7 @@ def figure_of(found: Sequence[Cost]) -> Figure:
         Sample("in start-up hooks", tuple(one.hooks for one in found)),
         Sample("training", tuple(one.training for one in found)),
         Sample("a step", tuple(one.step_milliseconds for one in found), "ms"),
+        Sample("the same, share of each member", tuple(one.percent / MEMBERS for one in found), "%"),
         Sample("apart: stop and checkpoint logic", tuple(one.stops_percent for one in found), "%"),
         Sample("apart: saves", tuple(one.saves for one in found)),
         Sample("apart: CPU of tfo run", tuple(one.runner for one in found)),
