@@ -29,7 +29,7 @@ MEMBERS = len(cluster.ROLES)
 EPOCHS = 4
 STEPS, QUICK_STEPS = 500, 30
 """Of each epoch."""
-SIZES = ("--units", "256", "--batch", "2048")
+SIZES = ("--units", "256", "--batch", "4096")
 ROOT = Path(__file__).resolve().parents[1]
 HOOK = ROOT / "orchestrator" / "train" / "hook"
 
