@@ -126,6 +126,27 @@ def test_the_deadline_fires_by_itself() -> None:
     assert world.step().requeue_after == 30
 
 
+def test_the_deadline_and_the_time_to_live_need_no_agents() -> None:
+    run = RunPolicy(active_deadline_seconds=100, ttl_seconds_after_finished=200)
+    world = World(make_job(recovery=WITHOUT_AGENTS, run_policy=run)).running()
+    assert world.step(99).requeue_after == 1
+    world.step(1)
+    assert (world.status.phase, world.status.reason) == (Phase.FAILED, "DeadlineExceeded")
+    world.step(199)
+    decision = world.step()
+    assert (decision.requeue_after, DeleteJob() in decision.actions) == (1, False)
+    assert world.step(1).actions[-1] == DeleteJob()
+
+
+def test_the_deadline_fires_while_the_barrier_waits() -> None:
+    world = World(make_job(run_policy=RunPolicy(active_deadline_seconds=100)))
+    world.services = ("job-tfo",)
+    world.step()
+    assert world.step(99.5).requeue_after == 0.5
+    world.step(0.5)
+    assert (world.status.phase, world.status.reason) == (Phase.FAILED, "DeadlineExceeded")
+
+
 def test_a_suspended_job_has_no_deadline() -> None:
     world = World(make_job(run_policy=RunPolicy(active_deadline_seconds=100, suspend=True)))
     world.step()
