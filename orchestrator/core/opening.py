@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from orchestrator.api.status import Attempt, JobStatus, Member
 from orchestrator.api.types import Role, Strategy
-from orchestrator.core import membership, names, policies, seating, stopping
+from orchestrator.core import membership, names, policies, seating, stopping, waiting
 from orchestrator.core.actions import (
     Action,
     CreateReplica,
@@ -37,7 +37,8 @@ def open_attempt(turn: Turn) -> Decision:
     """Opens the attempt, or does what is missing for it."""
     service = names.service(turn.seen.job.metadata.name)
     if service in turn.seen.foreign:
-        return Decision(status=turn.status, requeue_after=seating.LOOK_SECONDS)
+        decision = Decision(status=turn.status, requeue_after=seating.LOOK_SECONDS)
+        return waiting.notice(turn, decision, waiting_seconds(turn))
     if service not in turn.seen.services:
         return Decision(status=turn.status, actions=(CreateService(name=service),), requeue_after=0.0)
     if turn.spec.strategy is Strategy.INDEPENDENT:
@@ -49,12 +50,13 @@ def open_attempt(turn: Turn) -> Decision:
     seats = _seats_to_run(turn)
     if seats is not None and wait <= 0 and not is_behind(turn):
         return _opened(turn, seats)
-    return Decision(
+    decision = Decision(
         status=turn.status,
         actions=_preparations(turn, wait),
         wanted=_clear_orders(turn),
         requeue_after=min(wait, seating.LOOK_SECONDS) if wait > 0 else seating.LOOK_SECONDS,
     )
+    return waiting.notice(turn, decision, waiting_seconds(turn))
 
 
 def _early_end(turn: Turn) -> End | None:
@@ -160,8 +162,8 @@ def _opened(turn: Turn, seats: tuple[Seat, ...]) -> Decision:
         workers=membership.replicas(turn.spec, Role.WORKER),
         config_hash=config_hash(turn),
     )
-    recorded = replace(_with_losses(turn.status, attempt.restore_step), attempt=attempt)
     message = _message(attempt)
+    recorded = replace(_with_losses(waiting.over(turn, message), attempt.restore_step), attempt=attempt)
     event = Event(type=EventType.NORMAL, reason=Reason.STARTING, message=message, attempt=number)
     orders = [
         WantedOrder(uid=one.uid, order=run_member(turn.spec, attempt, one))

@@ -26,14 +26,15 @@ from orchestrator.core.turn import Turn
 PROGRESS_SECONDS = 10.0
 """Progress alone is written at most this often."""
 
+_UNDER_WAY = (ConditionType.RUNNING, ConditionType.RESTARTING, ConditionType.WAITING)
 _CONDITIONS: dict[Phase, tuple[ConditionType, tuple[ConditionType, ...]]] = {
     Phase.CREATED: (ConditionType.CREATED, ()),
     Phase.RUNNING: (ConditionType.RUNNING, (ConditionType.RESTARTING, ConditionType.SUSPENDED)),
     Phase.RESTARTING: (ConditionType.RESTARTING, (ConditionType.RUNNING, ConditionType.SUSPENDED)),
-    Phase.SUSPENDED: (ConditionType.SUSPENDED, (ConditionType.RUNNING, ConditionType.RESTARTING)),
-    Phase.SUCCEEDED: (ConditionType.SUCCEEDED, (ConditionType.RUNNING, ConditionType.RESTARTING)),
-    Phase.FAILED: (ConditionType.FAILED, (ConditionType.RUNNING, ConditionType.RESTARTING)),
-    Phase.STOPPED: (ConditionType.SUSPENDED, (ConditionType.RUNNING, ConditionType.RESTARTING)),
+    Phase.SUSPENDED: (ConditionType.SUSPENDED, _UNDER_WAY),
+    Phase.SUCCEEDED: (ConditionType.SUCCEEDED, _UNDER_WAY),
+    Phase.FAILED: (ConditionType.FAILED, _UNDER_WAY),
+    Phase.STOPPED: (ConditionType.SUSPENDED, _UNDER_WAY),
 }
 """Phase -> the condition it makes true, and those it makes false where they exist."""
 
