@@ -55,8 +55,9 @@ def test_saves_are_neither_our_cost_nor_training() -> None:
     ]
     found = collect_cost(watch, programs, hook=0.01, steps=100)
     assert (found.training, found.saves, found.stops, found.runner) == (10.0, 4.0, 0.75, 1.5)
-    assert found.percent == pytest.approx(100 * (0.3 + 0.3 + 0.02) / 10.0)
-    assert found.stops_percent == pytest.approx(7.5)
+    assert found.percent_of_one == pytest.approx(100 * (0.3 + 0.3 + 0.02) / 10.0)
+    assert found.percent == pytest.approx(found.percent_of_one / 3)
+    assert found.stops_percent == pytest.approx(2.5)
     assert found.step_milliseconds == pytest.approx(100.0)
 
 
