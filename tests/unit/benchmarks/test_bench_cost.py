@@ -61,8 +61,11 @@ def test_saves_are_neither_our_cost_nor_training() -> None:
     assert found.step_milliseconds == pytest.approx(100.0)
 
 
-def test_all_members_cost_is_set_against_one_members_training() -> None:
-    assert figure_of([cost()]).sample.values == pytest.approx((1.0,))
+def test_all_members_cost_is_set_against_all_members_training_and_shown_against_ones() -> None:
+    found = figure_of([cost()])
+    assert found.sample.values == pytest.approx((1 / 3,))
+    shown = {sample.name: sample.values for sample in found.beside}
+    assert shown["all of it, of the time of one member"] == pytest.approx((1.0,))
 
 
 def test_short_steps_and_short_jobs_are_not_judged() -> None:
