@@ -56,6 +56,10 @@ class Happened(_Line, frozen=True, kw_only=True):
     last_lines: Annotated[
         tuple[str, ...], Meta(description="Last lines that the member's program wrote.")
     ] = ()
+    metrics_url: Annotated[
+        str | None,
+        Meta(description="Where the metrics are served; in the first event of a run, if they are."),
+    ] = None
 
 
 class Note(_Line, frozen=True, kw_only=True, tag_field="event", tag="note"):
@@ -117,7 +121,7 @@ Line = Happened | Note | Progressed | Ended
 LINES: tuple[type[Line], ...] = (Happened, Progressed, Note, Ended)
 
 
-def of_event(job: str, number: int, event: RunEvent) -> Happened:
+def of_event(job: str, number: int, event: RunEvent, metrics_url: str = "") -> Happened:
     told = event.event
     return Happened(
         time=wording.timestamp(event.time),
@@ -131,6 +135,7 @@ def of_event(job: str, number: int, event: RunEvent) -> Happened:
         cause=told.cause,
         exit_code=told.exit_code,
         last_lines=tuple(wording.clean(line) for line in told.last_lines),
+        metrics_url=metrics_url or None,
     )
 
 

@@ -27,7 +27,7 @@ from orchestrator.cli import flags
 from orchestrator.cli.arguments import JobOptions
 from orchestrator.cli.errors import Refused
 from orchestrator.cli.job_names import name_of
-from orchestrator.core import names
+from orchestrator.core import expansion, names
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 _CHIEF = ReplicaSpecs(chief=ReplicaSpec())
@@ -81,7 +81,8 @@ def _source(options: JobOptions) -> _Source | tuple[FieldError, ...]:
 
 
 def _from_program(program: tuple[str, ...]) -> _Source:
-    container = {"name": names.CONTAINER, "command": list(program)}
+    """The words run as they were typed: what a pod would take for a variable is escaped."""
+    container = {"name": names.CONTAINER, "command": [expansion.escape(word) for word in program]}
     spec = JobSpec(template={"spec": {"containers": [container]}}, replica_specs=_CHIEF)
     return _Source(job=_fresh(name_of(program), spec), folder=_here())
 

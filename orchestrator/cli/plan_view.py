@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from orchestrator.api.status import JobStatus, Member
 from orchestrator.api.types import JsonObject, TensorFlowJob
-from orchestrator.backends.local import programs
+from orchestrator.backends.local import gpus, programs
 from orchestrator.backends.local.layout import Layout
 from orchestrator.cli import folders
 from orchestrator.core import membership, names, opening, plan, wanted
@@ -26,6 +26,7 @@ ATTEMPT = 1
 _UID = "<uid>"
 _RUN = Layout(Path("<run folder>"))
 _CACHE = Path("<cache folder>")
+_CHOSEN_AT_START = "<chosen at start>"
 _POD_REPORT_SECONDS = 5.0
 _INHERITED = {"PATH": "$PATH"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -120,7 +121,7 @@ def _replica(
     me, members = seat
     ordered = wanted.attempt_env(job.spec, members, me) | wanted.start_env(ATTEMPT, None)
     config = ordered.pop(env.TF_CONFIG, None)
-    own = programs.environ(one, place, {}) if place else one.env
+    own = programs.environ(one, place, _devices(one)) if place else one.env
     working_dir = str(programs.working_dir(one, place)) if place else one.working_dir
     return ReplicaView(
         name=names.member(one.role, one.index) if place else one.name,
@@ -133,3 +134,8 @@ def _replica(
         tf_config=msgspec.json.decode(config) if config else None,
         env=dict(sorted((own | ordered).items())),
     )
+
+
+def _devices(one: ReplicaPlan) -> dict[str, str]:
+    """Which GPUs they are is known when this machine has been asked."""
+    return {gpus.VARIABLE: _CHOSEN_AT_START} if one.gpus else {}

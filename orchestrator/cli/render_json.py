@@ -26,6 +26,8 @@ class JsonRenderer:
         self._job = job
         self._number = number
         self._attempt = 0
+        self._metrics_url = ""
+        self._has_told = False
         self._shown: tuple[datetime, events.Progressed] | None = None
 
     @property
@@ -44,13 +46,17 @@ class JsonRenderer:
 
     def refresh(self, view: RunView) -> None:
         self._attempt = view.attempt
+        self._metrics_url = view.info.metrics_url
         line = events.of_progress(view)
         if self._is_due(line, view.now):
             self._shown = (view.now, line)
             self._lines.write(events.encode(line), may_be_lost=True)
 
     def told(self, event: RunEvent) -> None:
-        self._lines.write(events.encode(events.of_event(self._job, self._number, event)))
+        """The first event has the address of the metrics with it."""
+        url = "" if self._has_told else self._metrics_url
+        self._has_told = True
+        self._lines.write(events.encode(events.of_event(self._job, self._number, event, url)))
 
     def note(self, text: str, now: datetime) -> None:
         line = events.Note(

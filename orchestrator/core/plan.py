@@ -9,7 +9,17 @@ from collections.abc import Mapping
 
 import msgspec
 
-from orchestrator.api.types import JobSpec, JsonObject, Role, TensorFlowJob, Toggle
+from orchestrator.api.defaults import NAMESPACE
+from orchestrator.api.types import (
+    JobSpec,
+    JsonObject,
+    Recovery,
+    RestartPolicy,
+    Role,
+    RunPolicy,
+    TensorFlowJob,
+    Toggle,
+)
 from orchestrator.core import membership, names
 from orchestrator.protocol import environment as env
 
@@ -146,7 +156,9 @@ def container_env(container: JsonObject) -> dict[str, str]:
 def ignored_locally(job: TensorFlowJob) -> tuple[str, ...]:
     """Fields that are set but have no effect on this machine: said once at the start."""
     spec = job.spec
-    found = [path for path, is_set in _local_checks(spec) if is_set]
+    is_named = job.metadata.namespace not in (None, NAMESPACE)
+    found = ["metadata.namespace"] if is_named else []
+    found += [path for path, is_set in _local_checks(spec) if is_set]
     for role in Role:
         if membership.replicas(spec, role):
             found += [path for path in _ignored_in(spec, role) if path not in found]
@@ -160,12 +172,19 @@ def _local_checks(spec: JobSpec) -> tuple[tuple[str, bool], ...]:
         ("runPolicy.schedulingPolicy", run.scheduling_policy is not None),
         ("runPolicy.ttlSecondsAfterFinished", run.ttl_seconds_after_finished is not None),
         ("runPolicy.managedBy", run.managed_by is not None),
+        ("runPolicy.cleanPodPolicy", run.clean_pod_policy is not RunPolicy().clean_pod_policy),
         ("recovery.agent: Disabled", spec.recovery.agent == "Disabled"),
         ("recovery.warmStart", spec.recovery.warm_start),
+        ("recovery.replacementTimeoutSeconds", _has_own_replacement_timeout(spec)),
         ("checkpoint.volumeClaim", spec.checkpoint.volume_claim is not None),
         ("logs.volumeClaim", spec.logs.volume_claim is not None),
         ("tensorboard.enabled", spec.tensorboard.enabled),
     )
+
+
+def _has_own_replacement_timeout(spec: JobSpec) -> bool:
+    """Of processes on this machine none is waited for in vain."""
+    return spec.recovery.replacement_timeout_seconds != Recovery().replacement_timeout_seconds
 
 
 _CONTAINER_ONLY_IN_PODS = ("image", "resources", "envFrom", "volumeMounts", "lifecycle", "securityContext")
@@ -188,4 +207,7 @@ def _ignored_in(spec: JobSpec, role: Role) -> tuple[str, ...]:
     found += [(name, pod.get(name)) for name in _ONLY_IN_PODS]
     found.append(("other containers", len(pod.get("containers") or ()) > 1))
     found.append(("env.valueFrom", any("valueFrom" in one for one in container.get("env") or ())))
-    return tuple(dict.fromkeys(f"template: {name}" for name, value in found if value))
+    own = membership.replica_spec(spec, role)
+    is_always = own is not None and own.restart_policy is RestartPolicy.ALWAYS
+    policy = (f"{role.value}.restartPolicy: Always (means OnFailure)",) if is_always else ()
+    return (*policy, *dict.fromkeys(f"template: {name}" for name, value in found if value))

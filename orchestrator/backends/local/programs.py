@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.core.expansion import expand
 from orchestrator.core.plan import ReplicaPlan
 from orchestrator.protocol import environment as env
 
@@ -31,10 +32,9 @@ class Place:
 
 
 def argv(plan: ReplicaPlan) -> tuple[str, ...]:
-    """A bare `python` is the interpreter that runs `tfo`."""
-    if plan.argv and plan.argv[0] in _PYTHONS:
-        return (sys.executable, *plan.argv[1:])
-    return plan.argv
+    """References to variables filled in, as in a pod; a bare `python` is the interpreter that runs `tfo`."""
+    words = tuple(expand(word, plan.env) for word in plan.argv)
+    return (sys.executable, *words[1:]) if words and words[0] in _PYTHONS else words
 
 
 def working_dir(plan: ReplicaPlan, place: Place) -> Path:

@@ -119,7 +119,7 @@ def test_json_for_this_machine_has_what_is_known_before_the_start(
 ) -> None:
     found = planned(capsys, f"{file} --on local")
     assert (found["on"], found["namespace"], found["service"]) == ("local", None, None)
-    ignored = ["checkpoint.volumeClaim", "template: image"]
+    ignored = ["metadata.namespace", "checkpoint.volumeClaim", "template: image"]
     assert found["withoutEffect"] == ignored
     replicas = found["replicas"]
     assert isinstance(replicas, list)
@@ -143,7 +143,40 @@ def test_json_for_this_machine_has_what_is_known_before_the_start(
 def test_what_has_no_effect_here_is_said_once(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tfo(f"{file} --on local")
     out = capsys.readouterr().out
-    assert out.count("without effect on this machine: checkpoint.volumeClaim, template: image") == 1
+    ignored = "metadata.namespace, checkpoint.volumeClaim, template: image"
+    assert out.count(f"without effect on this machine: {ignored}") == 1
+
+
+def test_gpus_that_are_asked_for_are_chosen_at_the_start(capsys: pytest.CaptureFixture[str]) -> None:
+    tfo("cnn --workers 1 --gpus 2 --on local")
+    assert "CUDA_VISIBLE_DEVICES=<chosen at start>\n" in capsys.readouterr().out
+    for line in ("cnn --gpus 0 --on local", "cnn --on local", "cnn --gpus 2"):
+        tfo(line)
+    assert "CUDA_VISIBLE_DEVICES" not in capsys.readouterr().out
+
+
+def test_a_program_on_the_command_line_runs_as_it_was_typed(capsys: pytest.CaptureFixture[str]) -> None:
+    """A pod would fill in what looks like a variable of its own, so the job has it escaped."""
+    words = ["plan", "--on", "local", "--", "sh", "-c", "echo $$ $(TFO_JOB) $HOME"]
+    assert main.main([*words[:3], "--output", "json", *words[3:]]) == 0
+    [replica] = json.loads(capsys.readouterr().out)["replicas"]
+    assert replica["command"] == words[-3:]
+    assert main.main(["plan", "--output", "job", *words[3:]]) == 0
+    assert "echo $$$ $$(TFO_JOB) $HOME" in capsys.readouterr().out
+
+
+def test_variables_in_a_command_are_filled_in_here_and_left_to_the_pod_there(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text(
+        IGNORING.replace("[python, train.py]", "[python, train.py, --mode=$(MODE), $(TFO_INDEX)]")
+    )
+    here = planned(capsys, f"{file} --on local")["replicas"]
+    there = planned(capsys, str(file))["replicas"]
+    assert isinstance(here, list)
+    assert isinstance(there, list)
+    assert [one["command"][2:] for one in here[1:3]] == [["--mode=fast", "0"], ["--mode=fast", "1"]]
+    assert there[2]["command"][2:] == ["--mode=$(MODE)", "$(TFO_INDEX)"]
 
 
 def test_one_process_has_no_tf_config(capsys: pytest.CaptureFixture[str]) -> None:

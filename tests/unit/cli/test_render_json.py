@@ -15,7 +15,14 @@ from orchestrator.cli.render_json import JsonRenderer
 from orchestrator.cli.summary import RunPaths, Summary
 from orchestrator.cli.view import RunEvent
 from orchestrator.core.actions import Event, EventType, Reason
-from tests.fixtures.run_views import build_event, build_failure, build_summary, build_view, changed
+from tests.fixtures.run_views import (
+    METRICS_URL,
+    build_event,
+    build_failure,
+    build_summary,
+    build_view,
+    changed,
+)
 from tests.fixtures.training_reports import later
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "reference" / "events.md"
@@ -59,6 +66,12 @@ def test_an_event_has_all_that_is_known() -> None:
         "member": "worker-1",
         "cause": "ProgramSignal",
     }
+
+
+def test_the_first_event_says_where_the_metrics_are() -> None:
+    lines = written_by(build_view(None), build_event(), build_event(), build_view())
+    told = [line.get("metricsUrl") for line in lines]
+    assert told == [METRICS_URL, None, None]
 
 
 def test_an_event_leaves_out_what_is_not_known() -> None:

@@ -2,9 +2,11 @@
 
 from msgspec.structs import replace
 
+from orchestrator.api.defaults import default
 from orchestrator.api.types import (
     AgentMode,
     Checkpoint,
+    CleanPodPolicy,
     Instrument,
     JobSpec,
     JsonObject,
@@ -12,6 +14,7 @@ from orchestrator.api.types import (
     Recovery,
     ReplicaSpec,
     ReplicaSpecs,
+    RestartPolicy,
     Role,
     RunPolicy,
     SchedulingPolicy,
@@ -160,5 +163,21 @@ def test_what_only_a_pod_can_have_is_named() -> None:
     )
 
 
+def test_what_only_a_cluster_can_have_is_named_where_it_is_not_the_default() -> None:
+    always = ReplicaSpec(restart_policy=RestartPolicy.ALWAYS)
+    job = with_spec(
+        run_policy=RunPolicy(clean_pod_policy=CleanPodPolicy.ALL),
+        recovery=Recovery(replacement_timeout_seconds=0),
+        replica_specs=ReplicaSpecs(chief=always, worker=ReplicaSpec(replicas=2)),
+    )
+    assert plan.ignored_locally(replace(job, metadata=replace(job.metadata, namespace="team"))) == (
+        "metadata.namespace",
+        "runPolicy.cleanPodPolicy",
+        "recovery.replacementTimeoutSeconds",
+        "chief.restartPolicy: Always (means OnFailure)",
+    )
+
+
 def test_a_plain_job_has_nothing_ignored() -> None:
     assert plan.ignored_locally(make_job()) == ()
+    assert plan.ignored_locally(default(make_job())) == ()

@@ -26,6 +26,11 @@ def test_a_bare_python_is_the_interpreter_of_tfo() -> None:
     assert programs.argv(planned(("/usr/bin/python", "x"))) == ("/usr/bin/python", "x")
 
 
+def test_variables_in_a_command_are_filled_in() -> None:
+    words = ("sh", "-c", "echo $(TFO_INDEX) $(OTHER) $$(TFO_INDEX)")
+    assert programs.argv(planned(words, {"TFO_INDEX": "3"}))[2] == "echo 3 $(OTHER) $(TFO_INDEX)"
+
+
 def test_the_interpreters_folder_comes_first_on_path() -> None:
     found = programs.environ(planned(), place(PATH="/bin"), {})
     assert found["PATH"] == f"{Path(sys.executable).parent}:/bin"

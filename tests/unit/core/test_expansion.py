@@ -1,0 +1,50 @@
+"""`$(NAME)` in commands, after the kubelet's own table of cases."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.core.expansion import escape, expand
+
+VARIABLES = {"VAR_A": "A", "VAR_B": "B", "VAR_REF": "$(VAR_A)", "VAR_EMPTY": "", "a(b": "odd"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expanded"),
+    [
+        ("$(VAR_A)", "A"),
+        ("___$(VAR_B)___", "___B___"),
+        ("$(VAR_A)_$(VAR_B)", "A_B"),
+        ("$(VAR_A)$(VAR_A)", "AA"),
+        ("f$(VAR_EMPTY)g", "fg"),
+        ("$(VAR_REF)", "$(VAR_A)"),
+        ("$$(VAR_A)", "$(VAR_A)"),
+        ("$$$(VAR_A)", "$A"),
+        ("$$$$(VAR_A)", "$$(VAR_A)"),
+        ("$$$$$(VAR_A)", "$$A"),
+        ("$VAR_A", "$VAR_A"),
+        ("$(VAR_A", "$(VAR_A"),
+        ("$$VAR_A", "$VAR_A"),
+        ("$(MISSING)", "$(MISSING)"),
+        ("$()", "$()"),
+        ("$(a(b)", "odd"),
+        ("foo$", "foo$"),
+        ("$$", "$"),
+        ("$", "$"),
+        ("", ""),
+        ("$?_boo", "$?_boo"),
+        ("{$(VAR_A)}{$$}", "{A}{$}"),
+        ("$(a\nb) $(VAR_A)", "$(a\nb) A"),
+    ],
+)
+def test_as_the_kubelet_does_it(text: str, expanded: str) -> None:
+    assert expand(text, VARIABLES) == expanded
+
+
+@given(st.text("$()AB\n ", max_size=12))
+def test_what_is_escaped_means_itself(text: str) -> None:
+    assert expand(escape(text), {"A": "1", "B": "2", "AB": "3", "": "4"}) == text
+
+
+def test_only_what_would_be_understood_is_escaped() -> None:
+    assert escape("echo $HOME $(date) $$ 5$") == "echo $HOME $$(date) $$$ 5$"
