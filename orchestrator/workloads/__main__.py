@@ -66,8 +66,8 @@ def perform(options: Options, me: Context) -> int:
         return perceptron.run(options, log_dir)
 
     from orchestrator.workloads import evaluator, training
-    from orchestrator.workloads.data import DataError
     from orchestrator.workloads.restoring import RestoreError
+    from orchestrator.workloads.samples import DataError
 
     try:
         if me.role == EVALUATOR:

@@ -7,14 +7,13 @@ Every problem with the data is a DataError whose text is meant for the user.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-Features = npt.NDArray[np.float32]
-Labels = npt.NDArray[np.int32]
+from orchestrator.workloads.mnist import load_mnist
+from orchestrator.workloads.npz import load_npz
+from orchestrator.workloads.samples import Data, DataError, Samples, combine
 
 DIGITS = "digits"
 MNIST = "mnist"
@@ -22,48 +21,12 @@ _SPLIT = 0x5EED
 """Keeps the random numbers of the split apart from those of the epochs' order, which use the same seed."""
 
 
-class DataError(Exception):
-    """The data cannot be used; the text says why and what would be right."""
-
-
-@dataclass(frozen=True)
-class Samples:
-    """Inputs and their class numbers, one row each. Images are (rows, height, width, channels)."""
-
-    x: Features
-    y: Labels
-
-    def __len__(self) -> int:
-        return len(self.y)
-
-    def select(self, rows: npt.NDArray[np.int64]) -> Samples:
-        return Samples(self.x[rows], self.y[rows])
-
-
-@dataclass(frozen=True)
-class Data:
-    """What a program trains on and is judged by."""
-
-    train: Samples
-    validation: Samples
-    classes: int
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of one input."""
-        return self.train.x.shape[1:]
-
-
 def load(name: str, *, seed: int, directory: str = "") -> Data:
     """`name`: digits, mnist or the path of an .npz file, a relative one also below `directory`."""
     if name == DIGITS:
         return split(_digits(), seed)
     if name == MNIST:
-        from orchestrator.workloads.mnist import load_mnist
-
         return load_mnist()
-    from orchestrator.workloads.npz import load_npz
-
     train, validation = load_npz(_find(name, directory))
     return split(train, seed) if validation is None else combine(train, validation)
 
@@ -79,14 +42,6 @@ def split(samples: Samples, seed: int) -> Data:
     # a job that resumes in a newer image must not train on what it is judged by.
     rows = np.random.RandomState([_SPLIT, seed]).permutation(len(samples))
     return combine(samples.select(rows[held_out:]), samples.select(rows[:held_out]))
-
-
-def combine(train: Samples, validation: Samples) -> Data:
-    """A training set with the validation set that was given for it."""
-    classes = 1 + int(max(train.y.max(), validation.y.max()))
-    if len(np.unique(train.y)) < 2:
-        raise DataError(f"the training labels must hold at least 2 classes, all are {int(train.y[0])}")
-    return Data(train, validation, classes)
 
 
 def _digits() -> Samples:

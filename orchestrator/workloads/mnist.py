@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from orchestrator.workloads.data import Data, DataError, Samples, combine
+from orchestrator.workloads.samples import Data, DataError, Samples, combine
 
 URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 PROBE_SECONDS = 12.0

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestrator.workloads.data import Data, DataError
 from orchestrator.workloads.options import CnnOptions, MlpOptions, RnnOptions
+from orchestrator.workloads.samples import Data, DataError
 
 Trainable = MlpOptions | CnnOptions | RnnOptions
 LONGEST_UNROLLED = 16

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from orchestrator.workloads.data import DataError, Features, Labels, Samples
+from orchestrator.workloads.samples import DataError, Features, Labels, Samples
 
 Array = npt.NDArray[Any]
 

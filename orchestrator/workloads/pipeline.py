@@ -17,7 +17,7 @@ from orchestrator.workloads.batches import (
     position_at,
     shares,
 )
-from orchestrator.workloads.data import Samples
+from orchestrator.workloads.samples import Samples
 
 _DEVICE_DATASET = "_create_device_dataset"
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from orchestrator.workloads.batches import steps_per_epoch
-from orchestrator.workloads.data import Data
 from orchestrator.workloads.models import Trainable
+from orchestrator.workloads.samples import Data
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,13 @@ from typing import Any
 
 from orchestrator.train import CheckpointCallback, Checkpointer, Context, ReportCallback, keras_fix, report
 from orchestrator.workloads.cluster import build_strategy, limit_threads
-from orchestrator.workloads.data import Data, load
+from orchestrator.workloads.data import load
 from orchestrator.workloads.export import digest_weights, export_model
 from orchestrator.workloads.models import Trainable, build_model, require_shape
 from orchestrator.workloads.pipeline import end_promptly, training_dataset
 from orchestrator.workloads.plan import TrainingPlan, plan_training
 from orchestrator.workloads.restoring import RestoreError, restore
+from orchestrator.workloads.samples import Data
 from orchestrator.workloads.validation import Scores, build_validation
 
 

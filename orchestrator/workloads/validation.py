@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from orchestrator.workloads.batches import validation_shares
-from orchestrator.workloads.data import Samples
+from orchestrator.workloads.samples import Samples
 
 _HOST = "CPU:0"
 """Where the examples stay: a GPU gets one batch of them at a time."""

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orchestrator.workloads.data import DataError, Samples, combine, load, split
+from orchestrator.workloads.data import load, split
+from orchestrator.workloads.samples import DataError, Samples, combine
 
 
 def samples(count: int, classes: int = 3) -> Samples:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.workloads import mnist
-from orchestrator.workloads.data import DataError, load
+from orchestrator.workloads.data import load
+from orchestrator.workloads.samples import DataError
 
 
 def test_a_server_that_never_answers_is_not_waited_for() -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orchestrator.workloads.data import DataError
 from orchestrator.workloads.npz import load_npz
+from orchestrator.workloads.samples import DataError
 
 X = np.arange(48, dtype=np.float64).reshape(6, 4, 2)
 Y = np.array([0, 1, 2, 0, 1, 2])

@@ -7,11 +7,11 @@ import pytest
 
 from orchestrator.workloads.arguments import parse
 from orchestrator.workloads.cluster import choose_threads, count_members, count_neighbours
-from orchestrator.workloads.data import Data, DataError, Samples
 from orchestrator.workloads.evaluator import find_next
 from orchestrator.workloads.models import Trainable, fit_kernel, require_shape
 from orchestrator.workloads.options import CnnOptions, MlpOptions, RnnOptions
 from orchestrator.workloads.plan import TrainingPlan, plan_training
+from orchestrator.workloads.samples import Data, DataError, Samples
 
 
 def data_of(shape: tuple[int, ...], rows: int = 200) -> Data:
