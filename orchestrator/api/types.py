@@ -375,8 +375,8 @@ class TensorFlowJob(_Struct, frozen=True, kw_only=True):
     """One distributed TensorFlow training job."""
 
     api_version: Annotated[Literal["tf-orchestrator.io/v1alpha1"], Meta(description="Group and version.")] = (
-        API_VERSION  # type: ignore[assignment]
+        API_VERSION  # type: ignore[assignment]  # a constant, which mypy takes for any string
     )
-    kind: Annotated[Literal["TensorFlowJob"], Meta(description="Kind.")] = KIND  # type: ignore[assignment]
+    kind: Annotated[Literal["TensorFlowJob"], Meta(description="Kind.")] = KIND  # type: ignore[assignment]  # as above
     metadata: Annotated[Metadata, Meta(description="Name, namespace, labels.")]
     spec: Annotated[JobSpec, Meta(description="What runs.")]

@@ -105,7 +105,7 @@ async def test_an_agent_is_ready_at_once_small_and_cheap(
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
         for step in range(1, 41):
             sender.sendto(data % step, path)
-            await bench.until(agent, lambda seen, step=step: seen.step == step)  # type: ignore[misc]
+            await bench.until(agent, lambda seen, step=step: seen.step == step)  # type: ignore[misc]  # mypy cannot infer it
     seconds = loop.time() - begun - ready
     bench.want(agent, Stop(1))
     await bench.ended(agent)

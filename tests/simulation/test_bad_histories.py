@@ -72,7 +72,7 @@ def test_bad_history_02_container_out_of_memory_for_ever(recovery: Recovery) -> 
     """It fails after backoffLimit restarts instead of being started for ever."""
     world = World(make_job(run_policy=RunPolicy(backoff_limit=2), recovery=recovery), SHORT)
     for number in (1, 2, 3):
-        world.wait_until(lambda number=number: _trains(world, number))  # type: ignore[misc]
+        world.wait_until(lambda number=number: _trains(world, number))  # type: ignore[misc]  # mypy cannot infer such a lambda
         world.kill_container("worker-1")
     status = world.finish()
     assert (status.phase, status.reason) == (Phase.FAILED, Reason.BACKOFF_LIMIT)
