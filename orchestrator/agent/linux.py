@@ -1,4 +1,4 @@
-"""The three things that only Linux offers: death signal of the parent, child subreaper, and the tree in /proc.
+"""What only Linux offers: death signal of the parent, child subreaper, leaving the terminal, and the tree in /proc.
 
 Called by `agent.main` and `agent.process`. Everything tolerates processes that vanish while being looked at.
 Python 3.9, standard library only.
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ctypes
 import os
+import termios
+from fcntl import ioctl
 from typing import Dict, List, NamedTuple, Optional
 
 _PR_SET_PDEATHSIG = 1
@@ -25,6 +27,25 @@ def become_subreaper() -> None:
     """Orphaned descendants become our children instead of init's. Raises OSError."""
     if _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "cannot become a child subreaper")
+
+
+def leave_terminal() -> None:
+    """Give up the controlling terminal, for all that we start too, as a new session would; without one: nothing.
+
+    Not a new session: the kernel may divide the processors between sessions (CONFIG_SCHED_AUTOGROUP), and programs
+    that wait for one another at every step lose by that. The leader of a session keeps its terminal, since giving it
+    up would take it from the whole session.
+    """
+    if os.getsid(0) == os.getpid():
+        return
+    try:
+        terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        ioctl(terminal, termios.TIOCNOTTY)
+    finally:
+        os.close(terminal)
 
 
 class Process(NamedTuple):

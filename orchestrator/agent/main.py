@@ -26,6 +26,7 @@ def main(environ: Dict[str, str]) -> int:
         if config.parent_fd is not None:
             linux.set_death_signal(signal.SIGHUP)
         linux.become_subreaper()
+        linux.leave_terminal()
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         return Loop(config).run()
     except ConfigError as error:

@@ -1,4 +1,4 @@
-"""The user's program: started in a session of its own, ended with every descendant, its end told apart.
+"""The user's program: started in a process group of its own, ended with every descendant, its end told apart.
 
 Owned by `agent.loop`, on the main thread only (the death signal follows the thread that starts the program). The
 agent is a child subreaper and starts nothing else, so whatever is below it is the program's, and 'no children left'
@@ -185,6 +185,7 @@ def _spawn(command: Command, output: int) -> int:
 
     def die_with_parent() -> None:
         # Between fork and exec of a process with threads: nothing here may take a lock or import.
+        os.setpgid(0, 0)
         linux.set_death_signal(signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(EXIT_NOT_FOUND)
@@ -196,7 +197,6 @@ def _spawn(command: Command, output: int) -> int:
         stderr=output,
         cwd=command.working_dir,
         env=command.env,
-        start_new_session=True,
         preexec_fn=die_with_parent,
     )
     # `_reap` waits for it; Popen must not, nor complain that nobody did.

@@ -81,7 +81,7 @@ class AgentProcess:
                     stderr=file,
                     env=spec.variables(read_end),
                     pass_fds=(read_end,),
-                    start_new_session=True,
+                    process_group=0,  # the terminal's Ctrl-C is for `tfo run` alone
                 )
         finally:
             os.close(read_end)
