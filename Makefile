@@ -53,12 +53,12 @@ test: ## Everything that must hold: lint, fast tests, slow tests
 	done; echo "make test:$${took%,}"
 
 test-fast: $(INSTALLED) ## Tests that take milliseconds each, and the coverage that must be whole
-	$(BIN)/python -m pytest -m 'not simulation and not process and not tensorflow and not benchmark' --cov --cov-report= \
+	$(BIN)/python -m pytest -m 'not process and not tensorflow and not benchmark' --cov --cov-report= \
 	  --durations=10 --durations-min=1 $(PYTEST_ARGS)
 	$(BIN)/python -m coverage report --include='$(FULLY_COVERED)' --fail-under=100 --precision=2
 
-test-slow: $(INSTALLED) ## The long simulation, and tests on real processes, TensorFlow and Prometheus
-	$(BIN)/python -m pytest -m '(simulation or process or tensorflow) and not benchmark' \
+test-slow: $(INSTALLED) ## Tests on real processes, TensorFlow and Prometheus
+	$(BIN)/python -m pytest -m '(process or tensorflow) and not benchmark' \
 	  --durations=20 --durations-min=5 $(PYTEST_ARGS)
 
 lint: $(INSTALLED) ## Style, formatting, types, import contracts, Python 3.9 where it must hold

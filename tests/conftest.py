@@ -4,6 +4,7 @@ Read by pytest. Fixtures that several folders share come from `tests.fixtures`; 
 """
 
 import os
+import signal
 import uuid
 
 import pytest
@@ -12,8 +13,8 @@ from hypothesis import settings
 from tests.fixtures.leftovers import wait_for_leftovers
 from tests.fixtures.prometheus import prometheus as prometheus
 
-SLOW_MARKS = ("simulation", "process", "tensorflow")
-SECONDS = {"simulation": 600, "process": 180, "tensorflow": 600}
+SLOW_MARKS = ("process", "tensorflow")
+SECONDS = {"process": 180, "tensorflow": 600}
 SESSION_VARIABLE = "TESTS_OF_TF_ORCHESTRATOR"
 SECONDS_TO_END = 10
 
@@ -28,8 +29,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Every process that a test starts inherits this; so it can be found wherever it hides."""
+    """Every process that a test starts inherits this: by the variable it can be found wherever it hides.
+
+    Why the signals? A shell without job control starts what runs in the background with Ctrl-C and Ctrl-\\ ignored.
+    """
     os.environ[SESSION_VARIABLE] = uuid.uuid4().hex
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

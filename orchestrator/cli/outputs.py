@@ -42,9 +42,15 @@ def next_commands(paths: RunPaths, resume: Sequence[str], which: Which, here: Pa
     if paths.checkpoints and resume:
         lines.append(wording.command(program("tfo", which, here) or "tfo", *resume))
     if paths.model and paths.model.endswith(".keras"):
-        load = f"import keras; keras.saving.load_model({paths.model!r}).summary()"
+        load = f"import keras; keras.saving.load_model({_literal(paths.model)}).summary()"
         lines.append(wording.command(program("python", which, here) or sys.executable, "-c", load))
     return tuple(lines)
+
+
+def _literal(text: str) -> str:
+    """As Python reads it; in double quotes if it can be, since the shell's own are single ones."""
+    is_plain = repr(text) == f"'{text}'" and '"' not in text
+    return f'"{text}"' if is_plain else repr(text)
 
 
 def resume_words(words: Sequence[str], run: str) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
-"""References to variables in a container's command and arguments, `$(NAME)`, as the kubelet understands them. Pure.
+"""References to variables, `$(NAME)`, in a container's command, arguments and environment, as for the kubelet. Pure.
 
-Pods leave this to the kubelet; the local backend calls `expand`. `escape` makes what was typed in a shell mean itself.
+Pods leave this to the kubelet; the local backend calls `expand` and `expand_all`. `escape` makes what was typed in a
+shell, and what the plan itself puts into an environment, mean itself.
 """
 
 import re
@@ -13,6 +14,14 @@ _MEANS_SOMETHING = re.compile(r"\$(?=[$(])")
 def expand(text: str, variables: Mapping[str, str]) -> str:
     """`$(NAME)` is the variable's value, `$$` one dollar; a name that is not known stays as it is."""
     return _TOKEN.sub(lambda found: _value(found, variables), text)
+
+
+def expand_all(variables: Mapping[str, str]) -> dict[str, str]:
+    """The same for the values of an environment, of which each may refer to those before it."""
+    found: dict[str, str] = {}
+    for name, value in variables.items():
+        found[name] = expand(value, found)
+    return found
 
 
 def _value(found: "re.Match[str]", variables: Mapping[str, str]) -> str:

@@ -20,7 +20,7 @@ from orchestrator.api.types import (
     TensorFlowJob,
     Toggle,
 )
-from orchestrator.core import membership, names
+from orchestrator.core import expansion, membership, names
 from orchestrator.protocol import environment as env
 
 WORKLOADS_MODULE = "orchestrator.workloads"
@@ -37,7 +37,10 @@ class Folders(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReplicaPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """One replica: its program (argv; empty: the image's own), where it runs, and its environment."""
+    """One replica: its program (argv; empty: the image's own), where it runs, and its environment.
+
+    argv and env as a pod takes them, the references to variables in them not yet filled in.
+    """
 
     role: Role
     index: int
@@ -78,9 +81,15 @@ def _replica(
         name=names.replica(job.metadata.name, role, index),
         argv=argv(job.spec, role),
         working_dir=str(container.get("workingDir") or ""),
-        env=job_env(job, folders, report_seconds) | container_env(container) | seat_env(role, index),
+        env=_env(job_env(job, folders, report_seconds), container_env(container), seat_env(role, index)),
         gpus=spec.gpus if spec else None,
     )
+
+
+def _env(ours: dict[str, str], theirs: dict[str, str], seat: dict[str, str]) -> dict[str, str]:
+    """Ours first, so that the template's variables may refer to them; it may replace all but the seat."""
+    before = {name: expansion.escape(value) for name, value in (ours | seat).items() if name not in theirs}
+    return before | theirs | seat
 
 
 def template_of(spec: JobSpec, role: Role) -> JsonObject:
@@ -103,7 +112,8 @@ def argv(spec: JobSpec, role: Role) -> tuple[str, ...]:
     command = [*(container.get("command") or ()), *(container.get("args") or ())]
     if command or spec.workload is None:
         return tuple(str(one) for one in command)
-    return (PYTHON, "-m", WORKLOADS_MODULE, spec.workload.name, *workload_args(spec.workload.args))
+    words = map(expansion.escape, workload_args(spec.workload.args))
+    return (PYTHON, "-m", WORKLOADS_MODULE, spec.workload.name, *words)
 
 
 def workload_args(args: Mapping[str, object]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.core.expansion import expand
+from orchestrator.core.expansion import expand, expand_all
 from orchestrator.core.plan import ReplicaPlan
 from orchestrator.protocol import environment as env
 
@@ -33,7 +33,8 @@ class Place:
 
 def argv(plan: ReplicaPlan) -> tuple[str, ...]:
     """References to variables filled in, as in a pod; a bare `python` is the interpreter that runs `tfo`."""
-    words = tuple(expand(word, plan.env) for word in plan.argv)
+    variables = expand_all(plan.env)
+    words = tuple(expand(word, variables) for word in plan.argv)
     return (sys.executable, *words[1:]) if words and words[0] in _PYTHONS else words
 
 
@@ -44,7 +45,7 @@ def working_dir(plan: ReplicaPlan, place: Place) -> Path:
 def environ(plan: ReplicaPlan, place: Place, devices: Mapping[str, str]) -> dict[str, str]:
     """The whole environment of the program, but for what belongs to an attempt."""
     inherited = {name: value for name, value in place.environ.items() if _is_inherited(name)}
-    found = {**DEFAULTS, **inherited, **devices, **plan.env}
+    found = {**DEFAULTS, **inherited, **devices, **expand_all(plan.env)}
     found["PATH"] = _joined(Path(sys.executable).parent, found.get("PATH") or os.defpath)
     if found.get(env.INSTRUMENT):
         found["PYTHONPATH"] = _joined(HOOK, found.get("PYTHONPATH", ""))

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -154,7 +155,7 @@ def test_next_commands_are_quoted_for_a_shell(folder: RunFolder, tmp_path: Path)
         [
             "python",
             "-c",
-            "import keras; keras.saving.load_model('my runs/digits-cnn/3/model/model.keras').summary()",
+            'import keras; keras.saving.load_model("my runs/digits-cnn/3/model/model.keras").summary()',
         ],
     ]
 
@@ -169,6 +170,29 @@ def test_a_quote_in_a_path_is_quoted_twice(tmp_path: Path) -> None:
     code = shlex.split(line)[2]
     compile(code, "printed", "exec")
     assert '"it\'s/model.keras"' in code
+
+
+def test_a_plain_path_makes_a_line_that_can_be_read(tmp_path: Path) -> None:
+    [line] = outputs.next_commands(RunPaths(run="r", model="r/1/model.keras"), (), _on_path, tmp_path)
+    assert line == """python -c 'import keras; keras.saving.load_model("r/1/model.keras").summary()'"""
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    "name", ["my model", "it's", 'a "b"', """'"'""", "$(x) `y` $$", "back\\slash", "e\u0301 \u202e"]
+)
+def test_a_printed_line_can_be_pasted_into_a_shell(name: str, tmp_path: Path) -> None:
+    """Keras itself is not the point: a module of its name says what it was asked for."""
+    (tmp_path / "keras.py").write_text(
+        "import os\nclass saving:\n  def load_model(path):\n    os.stat(path)\n    return saving\n"
+        "  def summary(): print('loaded')\n"
+    )
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "model.keras").touch()
+    paths = RunPaths(run="r", model=f"{name}/model.keras")
+    [line] = outputs.next_commands(paths, (), lambda _: None, tmp_path)
+    done = subprocess.run(["sh", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("loaded\n", "")
 
 
 def test_nothing_that_does_not_exist_is_proposed(tmp_path: Path) -> None:

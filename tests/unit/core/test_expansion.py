@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.core.expansion import escape, expand
+from orchestrator.core.expansion import escape, expand, expand_all
 
 VARIABLES = {"VAR_A": "A", "VAR_B": "B", "VAR_REF": "$(VAR_A)", "VAR_EMPTY": "", "a(b": "odd"}
 
@@ -48,3 +48,14 @@ def test_what_is_escaped_means_itself(text: str) -> None:
 
 def test_only_what_would_be_understood_is_escaped() -> None:
     assert escape("echo $HOME $(date) $$ 5$") == "echo $HOME $$(date) $$$ 5$"
+
+
+def test_a_value_may_refer_to_the_variables_before_it() -> None:
+    values = {"A": "1", "B": "$(A)2", "C": "$(B)3 $$(A) $(D) $(C)", "D": "$(C)", "A2": "$(A)$$"}
+    assert expand_all(values) == {
+        "A": "1",
+        "B": "12",
+        "C": "123 $(A) $(D) $(C)",
+        "D": "123 $(A) $(D) $(C)",
+        "A2": "1$",
+    }

@@ -25,6 +25,7 @@ from orchestrator.api.types import (
     WorkloadSpec,
 )
 from orchestrator.core import plan
+from orchestrator.core.expansion import expand_all
 from orchestrator.protocol import environment as env
 from tests.simulation.jobs import gang, make_job
 
@@ -70,6 +71,19 @@ def test_a_built_in_program_with_sorted_arguments() -> None:
     found = first(with_spec(workload=workload, template=None))
     assert found.argv == ("python", "-m", "orchestrator.workloads", "mlp", "--a=text", "--b=1.5", "--z=[1,2]")
     assert found.working_dir == ""
+
+
+def test_an_argument_of_a_built_in_program_means_itself() -> None:
+    """In a pod the kubelet reads these words."""
+    workload = WorkloadSpec(name="mlp", args={"data": "$(HOME)/x.npz"})
+    assert first(with_spec(workload=workload, template=None)).argv[-1] == "--data=$$(HOME)/x.npz"
+
+
+def test_the_templates_variables_may_refer_to_ours_which_mean_themselves() -> None:
+    pod = template(command=["x"], env=[{"name": "MINE", "value": "$(TFO_LOG_DIR)/$(TFO_ROLE)"}])
+    found = first(with_spec(template=pod), replace(FOLDERS, logs="/l/$(y)")).env
+    assert list(found).index("TFO_LOG_DIR") < list(found).index("MINE")
+    assert expand_all(found)["MINE"] == "/l/$(y)/chief"
 
 
 def test_an_image_may_bring_its_own_program() -> None:
