@@ -6,11 +6,12 @@ datagrams are lost. Python 3.9, standard library only.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Dict, Optional, Tuple
 
-from orchestrator.protocol.datagrams import STEP_BUCKETS, Checkpointed, Datagram
+from orchestrator.protocol.datagrams import SAVE_BUCKETS, STEP_BUCKETS, Checkpointed, Datagram
 from orchestrator.protocol.fields import MAX_INTEGER, MAX_METRIC_NAME, MAX_METRICS
 from orchestrator.protocol.messages import Report
 
@@ -110,9 +111,16 @@ def _fold_checkpoint(report: Report, checkpoint: Optional[Checkpointed]) -> Repo
     return replace(
         report,
         checkpoint_step=max(checkpoint.step, report.checkpoint_step or 0),
-        checkpoint_saves=_sum(report.checkpoint_saves, 1),
+        checkpoint_save_buckets=_count(report.checkpoint_save_buckets, checkpoint.seconds),
         checkpoint_save_seconds=_seconds(report.checkpoint_save_seconds, checkpoint.seconds),
     )
+
+
+def _count(known: Tuple[int, ...], seconds: float) -> Tuple[int, ...]:
+    counts = list(known or (0,) * (len(SAVE_BUCKETS) + 1))
+    bucket = bisect_left(SAVE_BUCKETS, seconds)
+    counts[bucket] = _sum(counts[bucket], 1)
+    return tuple(counts)
 
 
 def _fold_note(report: Report, text: str) -> Report:

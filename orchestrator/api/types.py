@@ -308,7 +308,7 @@ class Logs(_Struct, frozen=True):
 
 
 class Telemetry(_Struct, frozen=True):
-    """How often training metrics are reported."""
+    """How often training metrics are reported, and which."""
 
     every_seconds: (
         Annotated[
@@ -317,6 +317,13 @@ class Telemetry(_Struct, frozen=True):
         ]
         | None
     ) = None
+    metrics: Annotated[
+        tuple[Annotated[str, Meta(min_length=1, max_length=64)], ...],
+        Meta(
+            description="Metrics of the program to export beside loss, accuracy, val_loss and val_accuracy.",
+            max_length=12,
+        ),
+    ] = ()
 
 
 class Instrument(_Struct, frozen=True):

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from orchestrator.api.status import Attempt, JobStatus, Member
 from orchestrator.api.types import Role, Strategy
-from orchestrator.core import membership, names, policies, seating, stopping, waiting
+from orchestrator.core import ending, membership, names, policies, seating, stopping, tf_config, waiting
 from orchestrator.core.actions import (
     Action,
     CreateReplica,
@@ -27,6 +27,7 @@ from orchestrator.core.membership import Seat
 from orchestrator.core.plan import container_of
 from orchestrator.core.turn import Turn
 from orchestrator.core.wanted import run_member
+from orchestrator.protocol.fields import MAX_ENVIRONMENT_VALUE
 from orchestrator.protocol.messages import Stop
 
 CATCH_UP_SECONDS = 10.0
@@ -162,6 +163,8 @@ def _opened(turn: Turn, seats: tuple[Seat, ...]) -> Decision:
         workers=membership.replicas(turn.spec, Role.WORKER),
         config_hash=config_hash(turn),
     )
+    if (failure := _too_large(turn, attempt)) is not None:
+        return ending.fail(turn, failure)
     message = _message(attempt)
     recorded = replace(_with_losses(waiting.over(turn, message), attempt.restore_step), attempt=attempt)
     event = Event(type=EventType.NORMAL, reason=Reason.STARTING, message=message, attempt=number)
@@ -170,6 +173,20 @@ def _opened(turn: Turn, seats: tuple[Seat, ...]) -> Decision:
         for one in stopping.gang_members(turn, attempt)
     ]
     return Decision(status=recorded, wanted=tuple(orders), events=(event,), requeue_after=0.0)
+
+
+def _too_large(turn: Turn, attempt: Attempt) -> policies.Failure | None:
+    """No process can be given its TF_CONFIG: the job can never start."""
+    if not tf_config.is_needed(turn.spec):
+        return None
+    size = len(tf_config.render(attempt.members, attempt.members[-1]))
+    if size <= MAX_ENVIRONMENT_VALUE:
+        return None
+    message = (
+        f"TF_CONFIG of {len(attempt.members):,} replicas would have {size:,} bytes, and a process can be given "
+        f"{MAX_ENVIRONMENT_VALUE:,}; a shorter job name, a shorter namespace or fewer replicas would do"
+    )
+    return policies.Failure(Reason.REPLICA_INVALID, message)
 
 
 def _message(attempt: Attempt) -> str:

@@ -78,15 +78,23 @@ def complete(turn: Turn, status: JobStatus) -> JobStatus:
     """What every turn brings up to date: counts, progress, checkpoint, generation."""
     counts = replica_statuses(turn)
     desired = sum(one.desired for one in counts.values())
+    generation = turn.seen.job.metadata.generation or 0
     return replace(
         status,
-        observed_generation=turn.seen.job.metadata.generation or 0,
+        conditions=tuple(_stamped(turn, one, generation) for one in status.conditions),
+        observed_generation=generation,
         selector=names.selector(turn.seen.job.metadata.name),
         replica_statuses=counts,
         ready=f"{sum(one.ready for one in counts.values())}/{desired}",
         progress=_progress(turn, status),
         checkpoint=_checkpoint(turn),
     )
+
+
+def _stamped(turn: Turn, condition: Condition, generation: int) -> Condition:
+    """What this turn has set was set with this generation of the spec before its eyes."""
+    is_new = condition not in turn.seen.status.conditions
+    return replace(condition, observed_generation=generation) if is_new else condition
 
 
 def replica_statuses(turn: Turn) -> dict[str, ReplicaStatus]:

@@ -8,26 +8,27 @@ import math
 
 import msgspec
 
-from orchestrator.protocol.datagrams import STEP_BUCKETS
+from orchestrator.protocol.datagrams import SAVE_BUCKETS, STEP_BUCKETS
 from orchestrator.protocol.messages import Report
 
-BUCKETS = len(STEP_BUCKETS) + 1
+_NO_STEPS = (0,) * (len(STEP_BUCKETS) + 1)
+_NO_SAVES = (0,) * (len(SAVE_BUCKETS) + 1)
 _LARGEST = 2**53
 
 
 class Counts(msgspec.Struct, frozen=True):
-    """Sums over one program run, or over many. `step_buckets` counts steps by duration, +Inf last."""
+    """Sums over one program run, or over many. The buckets count steps and saves by duration, +Inf last."""
 
     steps: int = 0
     examples: int = 0
     non_finite: int = 0
-    saves: int = 0
     save_failures: int = 0
     step_seconds: float = 0.0
     input_wait_seconds: float = 0.0
     callback_seconds: float = 0.0
     save_seconds: float = 0.0
-    step_buckets: tuple[int, ...] = (0,) * BUCKETS
+    step_buckets: tuple[int, ...] = _NO_STEPS
+    save_buckets: tuple[int, ...] = _NO_SAVES
 
 
 def counts_of(report: Report) -> Counts:
@@ -36,13 +37,13 @@ def counts_of(report: Report) -> Counts:
         steps=_whole(report.steps),
         examples=_whole(report.examples),
         non_finite=max(_whole(report.non_finite), unreal),
-        saves=_whole(report.checkpoint_saves),
         save_failures=_whole(report.checkpoint_failures),
         step_seconds=_seconds(report.step_seconds_sum),
         input_wait_seconds=_seconds(report.input_wait_seconds),
         callback_seconds=_seconds(report.callback_seconds),
         save_seconds=_seconds(report.checkpoint_save_seconds),
-        step_buckets=_buckets(report.step_seconds),
+        step_buckets=_buckets(report.step_seconds, _NO_STEPS),
+        save_buckets=_buckets(report.checkpoint_save_buckets, _NO_SAVES),
     )
 
 
@@ -52,13 +53,13 @@ def largest(a: Counts, b: Counts) -> Counts:
         steps=max(a.steps, b.steps),
         examples=max(a.examples, b.examples),
         non_finite=max(a.non_finite, b.non_finite),
-        saves=max(a.saves, b.saves),
         save_failures=max(a.save_failures, b.save_failures),
         step_seconds=max(a.step_seconds, b.step_seconds),
         input_wait_seconds=max(a.input_wait_seconds, b.input_wait_seconds),
         callback_seconds=max(a.callback_seconds, b.callback_seconds),
         save_seconds=max(a.save_seconds, b.save_seconds),
         step_buckets=tuple(map(max, a.step_buckets, b.step_buckets)),
+        save_buckets=tuple(map(max, a.save_buckets, b.save_buckets)),
     )
 
 
@@ -68,13 +69,13 @@ def total(a: Counts, b: Counts) -> Counts:
         steps=a.steps + b.steps,
         examples=a.examples + b.examples,
         non_finite=a.non_finite + b.non_finite,
-        saves=a.saves + b.saves,
         save_failures=a.save_failures + b.save_failures,
         step_seconds=a.step_seconds + b.step_seconds,
         input_wait_seconds=a.input_wait_seconds + b.input_wait_seconds,
         callback_seconds=a.callback_seconds + b.callback_seconds,
         save_seconds=a.save_seconds + b.save_seconds,
-        step_buckets=tuple(x + y for x, y in zip(a.step_buckets, b.step_buckets, strict=True)),
+        step_buckets=_sums(a.step_buckets, b.step_buckets),
+        save_buckets=_sums(a.save_buckets, b.save_buckets),
     )
 
 
@@ -86,7 +87,9 @@ def _seconds(value: float) -> float:
     return min(max(value, 0.0), float(_LARGEST)) if math.isfinite(value) else 0.0
 
 
-def _buckets(values: tuple[int, ...]) -> tuple[int, ...]:
-    if len(values) != BUCKETS:
-        return (0,) * BUCKETS
-    return tuple(_whole(value) for value in values)
+def _buckets(values: tuple[int, ...], none: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(_whole(value) for value in values) if len(values) == len(none) else none
+
+
+def _sums(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(x + y for x, y in zip(a, b, strict=True))

@@ -17,7 +17,7 @@ from orchestrator.metrics.collect import MAX_SERIES, Clock, Collection
 from orchestrator.metrics.points import Point
 from orchestrator.metrics.registry import METRICS, Kind, MetricSpec
 from orchestrator.metrics.runlog import replace_file
-from orchestrator.metrics.samples import AgentSource, Histogram, Summary
+from orchestrator.metrics.samples import AgentSource, Histogram
 from orchestrator.metrics.server import MetricsServer, Rendered, listen
 from orchestrator.metrics.store import Store
 
@@ -90,9 +90,6 @@ def _add(family: Metric, spec: MetricSpec, point: Point) -> None:
     labels = dict(zip(spec.labels, point.labels, strict=True))
     if isinstance(point.value, Histogram):
         _add_histogram(family, labels, point.value)
-    elif isinstance(point.value, Summary):
-        family.add_sample(f"{spec.name}_count", labels, point.value.count)
-        family.add_sample(f"{spec.name}_sum", labels, point.value.sum)
     else:
         family.add_sample(spec.name, labels, float(point.value))
 

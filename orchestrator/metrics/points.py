@@ -21,10 +21,9 @@ from orchestrator.metrics.samples import (
     LifeSample,
     NamespaceSample,
     ReplicaSample,
-    Summary,
     TrainingSample,
 )
-from orchestrator.protocol.datagrams import STEP_BUCKETS
+from orchestrator.protocol.datagrams import SAVE_BUCKETS, STEP_BUCKETS
 from orchestrator.version import __version__
 
 MAX_REPLICAS = 64
@@ -32,11 +31,11 @@ MAX_LABEL_VALUES = 16
 OWN_GAUGES = ("loss", "accuracy")
 _BOUNDED = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
-Value = float | Histogram | Summary
+Value = float | Histogram
 
 
 class Point(msgspec.Struct, frozen=True):
-    """One labelled value of a metric in the registry; a histogram or summary is several series."""
+    """One labelled value of a metric in the registry; a histogram is several series."""
 
     name: str
     labels: tuple[str, ...]
@@ -50,7 +49,7 @@ class Point(msgspec.Struct, frozen=True):
     def series(self) -> int:
         if isinstance(self.value, Histogram):
             return len(self.value.counts) + 2
-        return 2 if isinstance(self.value, Summary) else 1
+        return 1
 
 
 def of_build(versions: Mapping[str, str]) -> Iterator[Point]:
@@ -156,7 +155,8 @@ def _of_counts(labels: tuple[str, str], training: TrainingSample) -> Iterator[Po
     yield Point("tfo_job_step_duration_seconds", labels, steps)
     yield Point("tfo_job_nonfinite_total", labels, training.non_finite)
     yield Point("tfo_job_callback_seconds_total", labels, counts.callback_seconds)
-    yield Point("tfo_job_checkpoint_save_seconds", labels, Summary(counts.saves, counts.save_seconds))
+    saves = Histogram(SAVE_BUCKETS, counts.save_buckets, counts.save_seconds)
+    yield Point("tfo_job_checkpoint_save_seconds", labels, saves)
     yield Point("tfo_job_checkpoint_failures_total", labels, counts.save_failures)
 
 

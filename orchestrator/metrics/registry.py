@@ -16,7 +16,6 @@ class Kind(StrEnum):
     GAUGE = "gauge"
     COUNTER = "counter"
     HISTOGRAM = "histogram"
-    SUMMARY = "summary"
 
 
 class MetricSpec(msgspec.Struct, frozen=True):
@@ -40,7 +39,7 @@ _NAMESPACE = ("namespace",)
 _JOB = ("namespace", "job_name")
 _CAUSE = (*_JOB, "replica_type", "reason")
 _REPLICA = (*_JOB, "replica_type", "replica_index")
-_G, _C, _H, _S = Kind.GAUGE, Kind.COUNTER, Kind.HISTOGRAM, Kind.SUMMARY
+_G, _C, _H = Kind.GAUGE, Kind.COUNTER, Kind.HISTOGRAM
 
 BUILD = Group(
     "Build",
@@ -148,14 +147,14 @@ JOB = Group(
             "tfo_job_metric",
             _G,
             (*_JOB, "name"),
-            "Latest value of an allowed metric: val_loss, val_accuracy and those that were asked for.",
+            "Latest value of val_loss, val_accuracy and the metrics that telemetry.metrics names.",
         ),
         MetricSpec("tfo_job_nonfinite_total", _C, _JOB, "Metric values that were NaN or infinite."),
         MetricSpec(
             "tfo_job_input_wait_ratio",
             _G,
             _JOB,
-            "Share of the step time spent waiting for input, last half minute.",
+            "Share of the step time spent waiting for input, last half minute, where the program reports it.",
             "ratio",
         ),
         MetricSpec(
@@ -195,9 +194,9 @@ CHECKPOINT = Group(
         MetricSpec("tfo_job_checkpoint_last_step", _G, _JOB, "Step of the newest committed checkpoint."),
         MetricSpec(
             "tfo_job_checkpoint_save_seconds",
-            _S,
+            _H,
             _JOB,
-            "Number and time of saves, of every member that saves.",
+            "How long saves take, of every member that saves.",
             "seconds",
         ),
         MetricSpec("tfo_job_checkpoint_failures_total", _C, _JOB, "Saves that failed."),

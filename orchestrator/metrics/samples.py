@@ -29,13 +29,6 @@ class Histogram(msgspec.Struct, frozen=True):
     sum: float
 
 
-class Summary(msgspec.Struct, frozen=True):
-    """How many values there were and their sum."""
-
-    count: int
-    sum: float
-
-
 class ReplicaSample(msgspec.Struct, frozen=True, kw_only=True):
     """A replica's latest telemetry. `step_seconds`: mean over the last half minute, None when none was done."""
 

@@ -40,9 +40,9 @@ class FinalMetrics(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Job:
-    def __init__(self, key: JobKey, names: tuple[str, ...], now: datetime) -> None:
+    def __init__(self, key: JobKey, now: datetime) -> None:
         self.key = key
-        self.training = TrainingFold(names)
+        self.training = TrainingFold(BUILT_IN_METRICS)
         self.life: LifeFold | None = None
         self.notes: dict[str, None] = {}
         self.touched = now
@@ -68,12 +68,10 @@ class Store:
 
     def __init__(
         self,
-        allowed_metrics: tuple[str, ...] = (),
         retention: timedelta = RETENTION,
         *,
         namespace: str | None = None,
     ) -> None:
-        self._names = allowed_names(allowed_metrics)
         self._retention = retention
         self._namespace = namespace
         self._jobs: dict[str, _Job] = {}
@@ -104,6 +102,7 @@ class Store:
                 return
             known = self._job(key, now)
             known.training.strategy = job.spec.strategy
+            known.training.names = allowed_names(job.spec.telemetry.metrics)
             if known.life is None:
                 known.life = LifeFold(job, status, now)
                 self._fleet.observe_created(known.key.namespace, known.life.watched_from_start)
@@ -173,7 +172,7 @@ class Store:
         known = self._jobs.get(key.uid)
         if known is None:
             named = JobKey(self._namespace or key.namespace, key.name, key.uid)
-            known = self._jobs[key.uid] = _Job(named, self._names, now)
+            known = self._jobs[key.uid] = _Job(named, now)
         known.touched = max(known.touched, now)
         return known
 

@@ -47,7 +47,7 @@ class TrainingFold:
     def __init__(self, names: tuple[str, ...]) -> None:
         self.strategy = Strategy.MULTI_WORKER_MIRRORED
         self.last_seen: datetime | None = None
-        self._names = names
+        self.names = names
         self._seen_names: set[str] = set()
         self._seats: dict[tuple[Role, int], ReplicaFold] = {}
         self._replicas: list[ReplicaFold] = []
@@ -60,8 +60,8 @@ class TrainingFold:
         if known is None:
             known = self._seats[seat] = ReplicaFold(*seat, report, agent, now)
             insort(self._replicas, known, key=_rank)
-        accepted = known.fold(report, agent, self._names, now)
-        self._seen_names.update(name for name in report.metrics if name in self._names)
+        accepted = known.fold(report, agent, self.names, now)
+        self._seen_names.update(name for name in report.metrics if name in self.names)
         self.last_seen = max(self.last_seen or now, now)
         if accepted and self._has_say(known.role):
             self._raise_peak(report.attempt, known.counts_in(report.attempt))
@@ -157,7 +157,7 @@ class TrainingFold:
         return _total_steps([fold.current.latest for fold in self._training() if fold.current.latest])
 
     def _metrics(self) -> dict[str, float]:
-        found = {name: self._metric(name) for name in self._names if name in self._seen_names}
+        found = {name: self._metric(name) for name in self.names if name in self._seen_names}
         return {name: value for name, value in found.items() if value is not None}
 
     def _metric(self, name: str) -> float | None:

@@ -18,7 +18,8 @@ MAX_NUMBERS = 64
 MAX_METRICS = 16
 MAX_METRIC_NAME = 64
 MAX_ENVIRONMENT = 1024
-MAX_ENVIRONMENT_VALUE = 60 * 1024
+MAX_ENVIRONMENT_VALUE = 127 * 1024
+"""Linux gives no process a variable of 128 KiB or more, its name counted in (MAX_ARG_STRLEN of execve(2))."""
 MAX_INTEGER = 2**63 - 1
 
 Check = Callable[[object, str], object]

@@ -13,7 +13,8 @@ from typing import Dict, Optional, Tuple, Union
 
 PROTOCOL_VERSION = 1
 SESSION_METHOD = "/tf_orchestrator.Coordinator/Session"
-MAX_MESSAGE_BYTES = 64 * 1024
+MAX_MESSAGE_BYTES = 256 * 1024
+"""Room for a Run with a TF_CONFIG as long as a process can be given."""
 LOG_LINES_LOST = "log lines lost"
 """How a Report's note begins when output of the program could not be written to its log."""
 
@@ -80,7 +81,8 @@ class Report:
 
     Times in seconds. `seconds_since_step`: by the agent's monotonic clock, None before the first step of the attempt.
     `busy`: compiling, evaluating, saving or stopping (a long silence is then no hang), else "". `step_seconds`: bucket
-    counts of step durations for STEP_BUCKETS (one more for +Inf), with their sum. `metrics`: name -> finite value.
+    counts of step durations for STEP_BUCKETS (one more for +Inf), with their sum; `checkpoint_save_buckets`: that of
+    saves that succeeded, for SAVE_BUCKETS. `metrics`: name -> finite value.
     """
 
     attempt: int
@@ -100,8 +102,8 @@ class Report:
     seconds_since_step: Optional[float] = None
     busy: str = ""
     checkpoint_step: Optional[int] = None
-    checkpoint_saves: int = 0
     checkpoint_failures: int = 0
+    checkpoint_save_buckets: Tuple[int, ...] = ()
     checkpoint_save_seconds: float = 0.0
     dropped: int = 0
     notes: Tuple[str, ...] = ()

@@ -36,6 +36,7 @@ class Increments:
         self.examples = examples
         self.step_seconds: List[int] = [0] * (len(STEP_BUCKETS) + 1)
         self.step_seconds_sum = 0.0
+        self.input_wait_seconds = 0.0
         self.callback_seconds = 0.0
 
     def count(self, steps: int, seconds_each: Optional[float], examples: float) -> None:
@@ -141,6 +142,12 @@ class Reporter:
         with self._lock:
             self._increments.examples += examples
 
+    def add_input_wait(self, seconds: float) -> None:
+        """Time that steps spent waiting for their input; anything but a positive number counts for nothing."""
+        with self._lock:
+            if 0 < seconds < math.inf:
+                self._increments.input_wait_seconds += seconds
+
     def add_callback_seconds(self, seconds: float) -> None:
         """Time that reporting itself took from the training."""
         with self._lock:
@@ -215,6 +222,7 @@ class Reporter:
             non_finite=sum(value is None for value in metrics.values()),
             step_seconds=tuple(counted.step_seconds) if any(counted.step_seconds) else (),
             step_seconds_sum=counted.step_seconds_sum,
+            input_wait_seconds=counted.input_wait_seconds,
             callback_seconds=counted.callback_seconds,
             busy=standing.busy,
             checkpoint=self._checkpoints[0] if self._checkpoints else None,

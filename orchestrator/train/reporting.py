@@ -43,13 +43,15 @@ def report(
     epoch: Optional[int] = None,
     examples: Optional[int] = None,
     busy: Optional[str] = None,
+    input_wait_seconds: Optional[float] = None,
     **metrics: object,
 ) -> None:
     """Say how the training goes; everything is optional, and what is left out stays as it was.
 
     step: steps done so far, over all epochs and resumes. examples: how many this process handled since its last
     report. busy: "compiling", "evaluating", "saving" or "stopping" while no steps are to be expected, "" when that
-    is over (a step says so too). Anything else is a metric: `report(step=10, loss=0.3, accuracy=0.9)`.
+    is over (a step says so too). input_wait_seconds: of the time since the last report, how much went into waiting for
+    the next batch. Anything else is a metric: `report(step=10, loss=0.3, accuracy=0.9)`.
     """
     reporter = current()
     if not reporter.is_active:
@@ -58,6 +60,7 @@ def report(
         reporter.set_plan(total_steps=total_steps, epoch=epoch)
         reporter.set_metrics(metrics)
         reporter.add_examples(examples or 0)
+        reporter.add_input_wait(input_wait_seconds or 0.0)
         _advance(reporter, step, busy)
     except Exception:
         return  # telemetry never fails a program

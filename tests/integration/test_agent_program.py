@@ -10,6 +10,7 @@ import pytest
 
 from orchestrator.core.observed import Agent
 from orchestrator.protocol import agent_environment as names
+from orchestrator.protocol.fields import MAX_ENVIRONMENT_VALUE
 from orchestrator.protocol.messages import Finish, ProgramState, Run, SaveAndStop, Stop
 from tests.fixtures.agents import Bench, is_alive, make_bench, python, read_pids, wait_for
 
@@ -236,3 +237,10 @@ async def test_the_program_gets_its_own_environment_and_nothing_of_the_agents(be
     assert '"TFO_REPORT_SECONDS": "0.05"' in line
     for absent in (names.PREFIX, "GRPC_ENABLE_FORK_SUPPORT", '"HOME"', "a-token"):
         assert absent not in line
+
+
+async def test_a_variable_as_long_as_the_kernel_allows_arrives_whole(bench: Bench) -> None:
+    """TF_CONFIG of a thousand replicas: several frames, more than the stream's first window."""
+    agent = await bench.start(python("import os; print(len(os.environ['TF_CONFIG']))"))
+    bench.want(agent, Run(1, {"TF_CONFIG": "x" * MAX_ENVIRONMENT_VALUE}))
+    assert (await bench.ended(agent)).last_lines == (str(MAX_ENVIRONMENT_VALUE),)

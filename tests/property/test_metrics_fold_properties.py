@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from orchestrator.api.types import Role
 from orchestrator.metrics.collect import Collection
 from orchestrator.metrics.registry import METRICS, Kind
-from orchestrator.metrics.samples import Histogram, Summary
+from orchestrator.metrics.samples import Histogram
 from orchestrator.metrics.store import Store
 from orchestrator.protocol.datagrams import STEP_BUCKETS
 from orchestrator.protocol.messages import Report
@@ -20,7 +20,7 @@ from tests.fixtures.training_reports import KEY, NOW, RUNNING, build_job
 Received = tuple[Role, int, str, Report]
 """Who sent it (role, index, agent) and what."""
 
-_COUNTERS = (Kind.COUNTER, Kind.HISTOGRAM, Kind.SUMMARY)
+_COUNTERS = (Kind.COUNTER, Kind.HISTOGRAM)
 
 
 @st.composite
@@ -72,10 +72,8 @@ def _counters(store: Store) -> dict[tuple[str, tuple[str, ...]], tuple[float, ..
     return {(point.name, point.labels): _numbers(point.value) for point in counters}
 
 
-def _numbers(value: float | Histogram | Summary) -> tuple[float, ...]:
-    if isinstance(value, Histogram):
-        return (*value.counts, value.sum)
-    return (value.count, value.sum) if isinstance(value, Summary) else (value,)
+def _numbers(value: float | Histogram) -> tuple[float, ...]:
+    return (*value.counts, value.sum) if isinstance(value, Histogram) else (value,)
 
 
 @given(st.data(), histories())

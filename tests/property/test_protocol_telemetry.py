@@ -34,7 +34,7 @@ def test_counters_never_fall_and_every_report_can_be_sent(stream: list[Datagram 
         before = known.report
         known = telemetry.fold(known, datagram, float(number)) if datagram else telemetry.drop(known)
         after = known.report
-        for name in ("steps", "examples", "non_finite", "dropped", "checkpoint_saves", "checkpoint_failures"):
+        for name in ("steps", "examples", "non_finite", "dropped", "checkpoint_failures"):
             assert getattr(after, name) >= getattr(before, name)
         for name in ("step_seconds_sum", "callback_seconds", "checkpoint_save_seconds"):
             assert getattr(after, name) >= getattr(before, name)

@@ -78,9 +78,11 @@ def test_checkpoints_are_counted_and_the_newest_is_known() -> None:
         Datagram(checkpoint=Checkpointed(20, seconds=0.5)),
         Datagram(checkpoint=Checkpointed(40, ok=False)),
         Datagram(checkpoint=Checkpointed(10, seconds=0.25)),
+        Datagram(checkpoint=Checkpointed(10, seconds=1e6)),
     )
-    assert (report.checkpoint_step, report.checkpoint_saves, report.checkpoint_failures) == (20, 2, 1)
-    assert report.checkpoint_save_seconds == 0.75
+    assert (report.checkpoint_step, report.checkpoint_failures) == (20, 1)
+    assert report.checkpoint_save_seconds == 1e6 + 0.75
+    assert report.checkpoint_save_buckets == (0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 1)
 
 
 def test_notes_are_few_and_said_once() -> None:

@@ -81,6 +81,18 @@ def test_a_job_without_a_generation() -> None:
     assert status.complete(turn(job), JobStatus()).observed_generation == 0
 
 
+def test_a_condition_names_the_generation_that_it_was_set_for() -> None:
+    job = make_job()
+    later_job = replace(job, metadata=replace(job.metadata, generation=7))
+    created = status.complete(turn(job), enter(JobStatus(), Phase.CREATED, Reason.CREATED))
+    running = enter(created, Phase.RUNNING, Reason.RUNNING)
+    found = status.complete(turn(later_job, status=created), running)
+    assert {one.type.value: one.observed_generation for one in found.conditions} == {
+        "Created": 1,
+        "Running": 7,
+    }
+
+
 # --- progress
 
 

@@ -53,7 +53,13 @@ def build_full_store() -> Store:
     store = build_store(status)
     fold_training(store, 10)
     report = build_report(
-        1, 99, 102, input_wait_seconds=0.1, epoch=2, checkpoint_saves=1, callback_seconds=0.1
+        1,
+        99,
+        102,
+        input_wait_seconds=0.1,
+        epoch=2,
+        checkpoint_save_buckets=(0, 0, 1, *[0] * 8),
+        callback_seconds=0.1,
     )
     store.fold(KEY, Role.CHIEF, 0, report, later(15))
     return store
@@ -132,6 +138,8 @@ def test_values_arrive_as_they_were_measured() -> None:
     assert value("tfo_job_step_duration_seconds_bucket", le="0.025") == 0
     assert value("tfo_job_step_duration_seconds_bucket", le="0.05") == 304
     assert value("tfo_job_checkpoint_save_seconds_count") == 1
+    assert value("tfo_job_checkpoint_save_seconds_bucket", le="0.05") == 0
+    assert value("tfo_job_checkpoint_save_seconds_bucket", le="0.1") == 1
     assert value("tfo_job_status_phase", phase="Running") == 1
     assert value("tfo_job_status_phase", phase="Failed") == 0
     assert value("tfo_job_replicas", replica_type="worker", state="ready") == 2

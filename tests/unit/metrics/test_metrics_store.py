@@ -5,9 +5,10 @@ from datetime import timedelta
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.api.status import Cause, JobStatus, Phase
-from orchestrator.api.types import Role, Strategy
+from orchestrator.api.types import Role, Strategy, Telemetry
 from orchestrator.metrics.life import key_of
 from orchestrator.metrics.store import Store, allowed_names
 from tests.fixtures.training_reports import (
@@ -230,7 +231,10 @@ def test_notes_of_programs_are_kept_once_and_bounded() -> None:
 
 
 def test_only_allowed_metric_names_are_kept() -> None:
-    store = Store(allowed_metrics=("f1",))
+    job = build_job()
+    asking = replace(job, spec=replace(job.spec, telemetry=Telemetry(metrics=("f1",))))
+    store = Store()
+    store.observe_status(asking, RUNNING, NOW)
     store.fold(KEY, Role.CHIEF, 0, build_report(metrics={"f1": 0.5, "user string": 1.0}), NOW)
     assert store.summary(KEY.uid).metrics == {"f1": 0.5}
 

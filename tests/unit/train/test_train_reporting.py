@@ -25,6 +25,14 @@ def test_a_report_carries_everything_it_is_given(listener: Listener, reporter: R
     assert second.metrics == {"loss": 0.4}
 
 
+def test_waiting_for_input_is_added_up_and_nonsense_is_not(listener: Listener, reporter: Reporter) -> None:
+    train.report(step=1, input_wait_seconds=0.25)
+    train.report(input_wait_seconds=-5.0)
+    train.report(input_wait_seconds=float("nan"))
+    train.report(step=2, input_wait_seconds=0.5)
+    assert sum(each.input_wait_seconds for each in listener.heard()) == 0.75
+
+
 def test_a_step_ends_whatever_the_program_was_busy_with(listener: Listener, reporter: Reporter) -> None:
     train.report(busy="evaluating")
     train.report(val_accuracy=0.8)
