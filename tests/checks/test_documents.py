@@ -76,6 +76,12 @@ def _errors(text: str, name: str) -> list[str]:
     return [str(error) for error in load_text(text, name).errors]
 
 
+def test_the_readmes_job_is_the_example_that_it_runs() -> None:
+    """Written more tightly, but the same job."""
+    (shown,) = (block.text for block in find_blocks("README.md") if API_VERSION in block.text)
+    assert load_text(shown, "README.md").jobs == load_text(read("examples/cnn.yaml"), "cnn.yaml").jobs != ()
+
+
 @every_document
 def test_python_in_documents_parses(name: str) -> None:
     for block in find_blocks(name):

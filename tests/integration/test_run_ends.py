@@ -9,6 +9,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.fixtures.launcher import Launcher, wait_until
@@ -39,6 +40,14 @@ def test_ctrl_backslash_kills_at_once(launch: Launcher) -> None:
     ended = run.end(limit=10)
     assert (ended.code, ended.summary["result"], ended.errors) == (131, "cancelled", "")
     run.is_gone()
+
+
+def test_wrong_data_fails_the_job_at_once_with_the_programs_words(launch: Launcher, tmp_path: Path) -> None:
+    path = tmp_path / "bad.npz"
+    np.savez(path, x_train=np.full((30, 8, 8), np.nan, np.float32), y_train=np.arange(30) % 2)
+    ended = launch("mlp", "--workers", "1", "--set", f"data={path}", name="mlp").end()
+    assert (ended.code, ended.summary["reason"], ended.summary["restarts"]) == (1, "WrongInput", 0)
+    assert "bad.npz: x_train holds NaN" in ended.summary["cause"]["lastLines"][-1]
 
 
 def test_a_disk_that_is_full_for_a_while_costs_writes_that_are_counted(

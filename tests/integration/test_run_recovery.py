@@ -172,7 +172,7 @@ def test_the_deadline_ends_a_job(launch: Launcher) -> None:
 
 
 def test_success_is_the_chiefs(launch: Launcher) -> None:
-    """The worker would go on for ever; when the chief is done it is told to finish."""
+    """The worker would go on for ever; however it ends, it changes nothing any more."""
     job = launch.job(1, {"successPolicy": "Chief"})
     run = launch(str(job), FOREVER="worker-0", STEPS="20")
     wait_until(lambda: run.status and run.status.phase == "Succeeded", "success")

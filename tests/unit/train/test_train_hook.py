@@ -229,21 +229,16 @@ def test_processes_that_the_program_starts_do_not_report_a_second_time(
     assert len({each.pid for each in listener.heard()}) == 1
 
 
-def test_a_program_without_keras_pays_microseconds() -> None:
-    """By the module's own clock, least of several: a busy machine only ever adds."""
+def test_a_program_without_keras_pays_for_nothing_of_ours() -> None:
+    """What it costs is how much is loaded: the hook alone, and of the standard library nothing that was not there."""
     code = """
-    import importlib.util, json, sys, time
+    import importlib.util, json, sys
     spec = importlib.util.spec_from_file_location("sitecustomize", FILE)
-    best = 1.0
-    for _ in range(20):
-        module = importlib.util.module_from_spec(spec)
-        sys.modules["sitecustomize"] = module
-        paths, finders = list(sys.path), list(sys.meta_path)
-        begun = time.perf_counter()
-        spec.loader.exec_module(module)
-        best = min(best, time.perf_counter() - begun)
-        sys.path[:], sys.meta_path[:] = paths, finders
-    print(json.dumps(best))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["sitecustomize"] = module
+    before = set(sys.modules)
+    spec.loader.exec_module(module)
+    print(json.dumps(sorted(set(sys.modules) - before)))
     """.replace("FILE", repr(str(HOOK / "sitecustomize.py")))
     found = run(code, TFO_INSTRUMENT="metrics,kerasFix")
-    assert json.loads(found.stdout) < 0.002, found.stdout
+    assert json.loads(found.stdout) == []
