@@ -9,7 +9,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from orchestrator.api.status import Phase
-from orchestrator.core import ending, opening, running, sides, status, stopping
+from orchestrator.core import ending, opening, running, sides, status, stopping, waiting
 from orchestrator.core.actions import Decision, Event, EventType, Reason
 from orchestrator.core.observed import Observed
 from orchestrator.core.turn import Turn
@@ -32,7 +32,7 @@ def decide(seen: Observed, now: datetime) -> Decision:
         return Decision(status=seen.status)
     turn, events = _begin(Turn(seen, now))
     main = next(found for judge in _CHAIN if (found := judge(turn)) is not None)
-    decision = sides.attend(turn, main)
+    decision = waiting.conflict(turn, sides.attend(turn, main))
     return replace(
         decision,
         status=status.complete(turn, decision.status),

@@ -38,8 +38,7 @@ def open_attempt(turn: Turn) -> Decision:
     """Opens the attempt, or does what is missing for it."""
     service = names.service(turn.seen.job.metadata.name)
     if service in turn.seen.foreign:
-        decision = Decision(status=turn.status, requeue_after=seating.LOOK_SECONDS)
-        return waiting.notice(turn, decision, waiting_seconds(turn))
+        return Decision(status=turn.status)
     if service not in turn.seen.services:
         return Decision(status=turn.status, actions=(CreateService(name=service),), requeue_after=0.0)
     if turn.spec.strategy is Strategy.INDEPENDENT:

@@ -1,12 +1,12 @@
 """What the barrier before an attempt waits for, told once: a condition, and an event when it begins.
 
-Called by `opening`. Names taken by somebody else's objects are told at once, missing members after ten seconds. The
-message holds nothing that changes by time alone, so that a long wait writes no status. Pure.
+Called by `opening`, and for names by `decide` at every turn: those taken by somebody else's objects are told at once,
+missing members after ten seconds. Messages hold nothing that changes by time alone: a long wait writes no status. Pure.
 """
 
 from msgspec.structs import replace
 
-from orchestrator.api.status import Condition, ConditionType, JobStatus
+from orchestrator.api.status import Condition, ConditionType, JobStatus, Phase
 from orchestrator.core import membership, names, seating, status
 from orchestrator.core.actions import Decision, Event, EventType, Reason
 from orchestrator.core.turn import Turn
@@ -16,24 +16,47 @@ NAMED_MEMBERS = 3
 
 
 def notice(turn: Turn, decision: Decision, waited: float) -> Decision:
-    """The decision to go on waiting, with what is waited for. `waited`: how long this barrier has lasted."""
-    message = _conflict(turn)
-    reason = Reason.NAME_CONFLICT if message else Reason.WAITING
-    message = message or (_missing(turn) if waited >= WAITING_SECONDS else "")
-    if not message:
+    """The decision to go on waiting, with who is waited for. `waited`: how long this barrier has lasted."""
+    message = _missing(turn) if waited >= WAITING_SECONDS and not _conflict(turn) else ""
+    return _told(turn, decision, Reason.WAITING, message) if message else decision
+
+
+def conflict(turn: Turn, decision: Decision) -> Decision:
+    """The decision, with a name that is somebody else's; it is looked at again until it is free."""
+    phase = decision.status.phase
+    if phase.is_final or phase is Phase.SUSPENDED:
         return decision
+    message = _conflict(turn)
+    if not message:
+        return replace(decision, status=_freed(turn, decision.status))
+    looks = [one for one in (decision.requeue_after, seating.LOOK_SECONDS) if one is not None]
+    return replace(_told(turn, decision, Reason.NAME_CONFLICT, message), requeue_after=min(looks))
+
+
+def _told(turn: Turn, decision: Decision, reason: Reason, message: str) -> Decision:
     condition = Condition(ConditionType.WAITING, True, reason.value, message, turn.now)
-    event = Event(type=EventType.WARNING, reason=reason, message=message, attempt=turn.last_number + 1)
+    number = turn.last_number + (turn.attempt is None)
+    event = Event(type=EventType.WARNING, reason=reason, message=message, attempt=number)
+    is_told = _is_told(decision.status, reason)
     return replace(
         decision,
         status=_with(decision.status, condition),
-        events=() if _is_told(turn.status, reason) else (event,),
+        events=decision.events if is_told else (*decision.events, event),
+    )
+
+
+def _freed(turn: Turn, recorded: JobStatus) -> JobStatus:
+    if not _is_told(recorded, Reason.NAME_CONFLICT):
+        return recorded
+    message = "the name is free"
+    return _with(
+        recorded, Condition(ConditionType.WAITING, False, Reason.NAME_CONFLICT.value, message, turn.now)
     )
 
 
 def over(turn: Turn, message: str) -> JobStatus:
     """The status once the attempt has opened."""
-    if not any(one.type is ConditionType.WAITING for one in turn.status.conditions):
+    if not _is_told(turn.status, Reason.WAITING):
         return turn.status
     return _with(
         turn.status, Condition(ConditionType.WAITING, False, Reason.STARTING.value, message, turn.now)
@@ -53,11 +76,11 @@ def _is_told(recorded: JobStatus, reason: Reason) -> bool:
 
 
 def _conflict(turn: Turn) -> str:
+    if not turn.seen.foreign:
+        return ""
     job = turn.seen.job.metadata.name
-    needed = (
-        names.service(job),
-        *(names.replica(job, *seat) for seat in membership.trainer_seats(turn.spec)),
-    )
+    empty = (seat for seat in membership.seats(turn.spec) if seat not in turn.seats)
+    needed = (names.service(job), *(names.replica(job, *seat) for seat in empty))
     taken = next((name for name in needed if name in turn.seen.foreign), "")
     return f"{taken} belongs to somebody else; the job waits until this name is free" if taken else ""
 

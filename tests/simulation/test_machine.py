@@ -34,7 +34,7 @@ from tests.simulation.network import FAIR, FOUL
 from tests.simulation.programs import Script
 from tests.simulation.world import World
 
-EXAMPLES = 320
+EXAMPLES = 450
 STEPS_EACH = 60
 AT_LEAST = 10_000
 START_SECONDS = 8.0

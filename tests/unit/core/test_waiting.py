@@ -112,3 +112,34 @@ def test_a_replica_of_somebody_else_is_told_once_and_left_alone() -> None:
     assert world.is_open()
     assert found is not None
     assert not found.status
+
+
+def test_a_bare_pod_of_somebody_else_is_told_and_looked_at_until_it_is_gone() -> None:
+    """The attempt is open already: without agents the record comes before the pods."""
+    world = World(make_job(recovery=WITHOUT_AGENTS), foreign=("job-worker-1",))
+    world.go()
+    first = told(world)
+    assert first is not None
+    assert first.message.startswith("job-worker-1 belongs to somebody else")
+    assert world.step(60).requeue_after == 1.0
+    assert told(world) == first
+    assert world.reasons().count(Reason.NAME_CONFLICT) == 1
+    world.others["foreign"] = ()
+    world.go()
+    found = told(world)
+    assert world.phase() is Phase.RUNNING
+    assert found is not None
+    assert (found.status, found.message) == (False, "the name is free")
+
+
+def test_an_evaluator_of_somebody_else_is_told_and_holds_up_nobody() -> None:
+    world = World(make_job(gang(1, evaluator=True)), foreign=("job-evaluator-0",)).running()
+    found = told(world)
+    assert found is not None
+    assert found.message.startswith("job-evaluator-0 belongs to somebody else")
+
+
+def test_a_name_is_nobodys_matter_while_the_job_is_suspended() -> None:
+    world = World(make_job(run_policy=RunPolicy(suspend=True)), foreign=("job-worker-1",))
+    world.go()
+    assert told(world) is None
