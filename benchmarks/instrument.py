@@ -22,6 +22,8 @@ STEP_MILLISECONDS = 20.0
 STEPS, QUICK_STEPS = 100, 10
 """Of each of the script's 4 epochs."""
 SCRIPT = Path(__file__).with_name("plain_training.py")
+ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1"}
+"""Why? Where a host shares out processors in slices, a step that fills them all takes one slice or two, by chance."""
 SWITCHES = ("metrics", "checkpoint", "kerasFix")
 
 
@@ -36,14 +38,15 @@ class Trained:
 
 def job_file(folder: Path, switch: str, steps: int) -> Path:
     program = ["python", str(SCRIPT), "--steps", str(steps)]
-    result = {"name": "BENCH_RESULT", "value": str(folder / "result.json")}
+    variables = {"BENCH_RESULT": str(folder / "result.json"), **ONE_THREAD}
+    environ = [{"name": name, "value": value} for name, value in variables.items()]
     document = {
         "apiVersion": "tf-orchestrator.io/v1alpha1",
         "kind": "TensorFlowJob",
         "metadata": {"name": "bench"},
         "spec": {
             "template": {
-                "spec": {"containers": [{"name": "tensorflow", "command": program, "env": [result]}]}
+                "spec": {"containers": [{"name": "tensorflow", "command": program, "env": environ}]}
             },
             "replicaSpecs": {"chief": {}},
             "instrument": dict.fromkeys(SWITCHES, switch),
