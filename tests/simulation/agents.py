@@ -50,6 +50,7 @@ class SimulatedAgent:
         self._alive_since = clock.seconds
         self._look: Timer | None = None
         self._checkpoint = disk.step
+        self._sequence = 0
         clock.after(0.3, self._beat)
 
     # --- what comes from outside
@@ -172,7 +173,10 @@ class SimulatedAgent:
 
     def _report(self, program: Program) -> Report:
         since = None if program.stepped_at is None else self._clock.seconds - program.stepped_at
-        return Report(attempt=program.run, sequence=1, step=program.step, seconds_since_step=since)
+        self._sequence += 1
+        return Report(
+            attempt=program.run, sequence=self._sequence, step=program.step, seconds_since_step=since
+        )
 
 
 def _program_state(view: ProgramView) -> ProgramState:
