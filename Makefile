@@ -9,7 +9,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 # Set PYTHON to choose the interpreter of .venv; empty: the first suitable one.
 PYTHON ?=
-# More arguments for pytest, such as PYTEST_ARGS=--no-skips or PYTEST_ARGS='-k stop'.
+# More arguments for pytest, such as PYTEST_ARGS=--no-skips (a selection of tests fails the check of the coverage).
 PYTEST_ARGS ?=
 # `make demo KILL=0` leaves worker-1 alive.
 KILL ?= 1
