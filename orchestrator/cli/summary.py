@@ -95,7 +95,7 @@ def collect_summary(job: str, number: int, status: JobStatus, final: FinalMetric
         resizes=status.resizes,
         steps_lost=status.steps_lost,
         restart=_last_restart(status),
-        step=status.progress.step,
+        step=status.progress.step if final.step is None else final.step,
         metrics=final.metrics,
         examples_per_second=final.examples_per_second,
         non_finite=final.non_finite,

@@ -126,7 +126,7 @@ def _is_ready(turn: Turn, replica: Replica) -> bool:
 
 
 def _progress(turn: Turn, status: JobStatus) -> Progress:
-    """The newest progress when it is due or the phase changed; else as it was written.
+    """The newest progress when it is due, the phase changed or every member has done its last step; else as written.
 
     Only a newer report counts as new: rates sink by themselves in a job that has gone silent.
     """
@@ -135,7 +135,8 @@ def _progress(turn: Turn, status: JobStatus) -> Progress:
         return recorded
     is_due = recorded.update_time is None or turn.since(recorded.update_time) >= PROGRESS_SECONDS
     has_turned = status.phase is not turn.seen.status.phase or status.attempt != turn.seen.status.attempt
-    return newest if is_due or has_turned else recorded
+    is_done = newest.step is not None and recorded.step != newest.step == newest.total_steps
+    return newest if is_due or has_turned or is_done else recorded
 
 
 def _checkpoint(turn: Turn) -> CheckpointStatus | None:

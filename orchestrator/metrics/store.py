@@ -30,6 +30,7 @@ class FinalMetrics(msgspec.Struct, frozen=True, kw_only=True):
     """The last measured values of a job, for its closing summary."""
 
     metrics: dict[str, float] = {}
+    step: int | None = None
     steps: int = 0
     examples: int = 0
     non_finite: int = 0
@@ -140,6 +141,7 @@ class Store:
         training = self._training(uid, None)
         return FinalMetrics(
             metrics=dict(training.metrics),
+            step=training.progress.step,
             steps=training.steps,
             examples=training.counts.examples,
             non_finite=training.non_finite,

@@ -7,6 +7,7 @@ touch the device. Python 3.9, standard library only.
 
 from __future__ import annotations
 
+import threading
 from typing import Any, Optional
 
 _of_process = [0]
@@ -23,6 +24,7 @@ class StepCount:
         self._epoch_start = self.start
         self._begun = 0
         self._ended = -1
+        self._lock = threading.Lock()
 
     @property
     def of_epoch(self) -> int:
@@ -46,8 +48,9 @@ class StepCount:
         return self._complete(self._epoch_start + batch)
 
     def end_batch(self, batch: int) -> None:
-        """May come from another thread and out of order: Keras hands out finished batches from a pool."""
-        self._ended = max(self._ended, batch)
+        """May come from other threads, out of order and at once: Keras hands out finished batches from a pool."""
+        with self._lock:
+            self._ended = max(self._ended, batch)
 
     def end_epoch(self, steps_per_execution: int = 1) -> int:
         """Returns how many more steps are done than known."""

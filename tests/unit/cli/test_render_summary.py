@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from orchestrator.api.status import Cause, JobStatus, Phase
+from orchestrator.api.status import Cause, JobStatus, Phase, Progress
 from orchestrator.backends.local.run_folder import RunFolder
 from orchestrator.cli import outputs
 from orchestrator.cli.summary import Ending, RunPaths, collect_summary, render_summary
@@ -144,6 +144,12 @@ def test_what_does_not_exist_is_not_named(tmp_path: Path) -> None:
     assert outputs.collect_paths(folder, folders_of(folder), tmp_path) == RunPaths(
         run="tfo-runs/digits-cnn/3"
     )
+
+
+def test_the_step_is_the_one_after_the_last_word_of_everybody() -> None:
+    status = replaced(failed(blamed=True), progress=Progress(step=27))
+    assert collect_summary("digits-cnn", 3, status, FinalMetrics(step=28), ENDING).step == 28
+    assert collect_summary("digits-cnn", 3, status, FinalMetrics(), ENDING).step == 27
 
 
 def test_next_commands_are_quoted_for_a_shell(folder: RunFolder, tmp_path: Path) -> None:

@@ -116,6 +116,14 @@ def test_progress_alone_is_written_at_most_every_ten_seconds() -> None:
     assert written(old, progress(10, at=10), seconds=10).step == 10
 
 
+def test_the_last_step_is_written_at_once() -> None:
+    """The chief may have ended before its peers have told of their last steps."""
+    old = progress(27, at=0)
+    new = replace(progress(28, at=1), total_steps=28)
+    assert written(old, new, seconds=1) is new
+    assert written(new, replace(new, update_time=later(2)), seconds=2) is new
+
+
 def test_a_sinking_rate_is_no_progress() -> None:
     old = progress(1, at=0, rate=100.0)
     assert written(old, progress(1, at=0, rate=3.0), seconds=60) is old

@@ -1,5 +1,6 @@
 """Counting Keras's steps: over epochs, fits, resumes, several steps per execution, and data that runs out."""
 
+from threading import Thread
 from types import SimpleNamespace
 from typing import Any
 
@@ -111,3 +112,22 @@ def test_steps_per_execution_is_found_in_either_keras() -> None:
     assert steps_per_execution(SimpleNamespace(steps_per_execution=4)) == 4
     assert steps_per_execution(SimpleNamespace(_steps_per_execution=Number(8))) == 8
     assert steps_per_execution(SimpleNamespace()) == 1
+
+
+def test_batches_that_end_at_the_same_moment_are_both_seen() -> None:
+    """One thread is in the middle of comparing when the other comes: a step lost here would part the members."""
+    count = StepCount(0)
+    count.begin_epoch()
+    count.begin_batch(13)
+    other = Thread(target=count.end_batch, args=(13,))
+
+    class Slow(int):
+        def __gt__(self, known: int) -> bool:
+            other.start()
+            other.join(0.1)
+            return int(self) > int(known)
+
+    count.end_batch(Slow(12))
+    other.join()
+    count.end_epoch()
+    assert count.completed == 14
