@@ -48,7 +48,7 @@ class Killer(threading.Thread):
                 return
 
     def kill(self) -> None:
-        for pid in programs(*VICTIM):
+        for pid in programs(self.run_folder, *VICTIM):
             self.killed_at = time.time()
             os.kill(pid, signal.SIGKILL)
 
@@ -77,9 +77,11 @@ def _metrics(url: str) -> list[tuple[bytes, bytes]]:
         return []
 
 
-def programs(role: str, index: str) -> Iterator[int]:
-    """Processes that run this replica's program in this job; not its agent."""
-    wanted = {f"TFO_JOB={JOB}".encode(), f"TFO_ROLE={role}".encode(), f"TFO_INDEX={index}".encode()}
+def programs(run_folder: Path, role: str, index: str) -> Iterator[int]:
+    """Processes that run this replica's program in this very run; not its agent."""
+    checkpoints = (run_folder / "checkpoints").resolve()
+    settings = (f"TFO_CHECKPOINT_DIR={checkpoints}", f"TFO_ROLE={role}", f"TFO_INDEX={index}")
+    wanted = {os.fsencode(setting) for setting in settings}
     for entry in Path("/proc").iterdir():
         if (
             entry.name.isdecimal()
@@ -127,6 +129,8 @@ def main() -> int:
     words = parser.parse_args()
     run_folder = next_run(words.runs_dir)
     command = ["tfo", "run", str(EXAMPLES / "cnn.yaml"), "--runs-dir", str(words.runs_dir)]
+    if words.kill:
+        print("At a third of the steps this demo kills worker-1 (make demo KILL=0: it does not).")
     print(f"$ {' '.join(command[:3])}", flush=True)
     killer = Killer(run_folder)
     if words.kill:
