@@ -38,7 +38,10 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Window:
-    """Counters at three times: the oldest is where the window starts, the newest where it ends."""
+    """Counters at three times: the oldest is where the window starts, the newest where it ends.
+
+    It starts with the first counters that hold a step or an example: the first step compiles.
+    """
 
     def __init__(self) -> None:
         self._start: tuple[datetime, Counts] | None = None
@@ -47,7 +50,7 @@ class Window:
 
     def add(self, counts: Counts, now: datetime) -> None:
         point = (now, counts)
-        if self._start is None or self._middle is None or self._end is None:
+        if self._start is None or self._middle is None or self._end is None or _is_idle(self._end[1]):
             self._start = self._middle = self._end = point
             return
         self._end = max(self._end, point, key=lambda each: each[0])
@@ -71,3 +74,7 @@ class Window:
             step_seconds=after.step_seconds - before.step_seconds,
             input_wait_seconds=after.input_wait_seconds - before.input_wait_seconds,
         )
+
+
+def _is_idle(counts: Counts) -> bool:
+    return not counts.steps and not counts.examples

@@ -108,6 +108,7 @@ def _learn(model: Perceptron, options: PerceptronOptions) -> list[Row]:
                 model.write_summary(step, row.error)
         report(accuracy=sum(not row.error for row in rows) / len(rows))
         if is_clean(rows):
+            report(total_steps=number * len(SAMPLES))
             break
     return rows
 

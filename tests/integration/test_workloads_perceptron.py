@@ -47,6 +47,7 @@ def test_the_table_is_the_one_computed_by_hand(tmp_path: Path) -> None:
     assert max(after_pass) == 9
     assert "Pass 9 needed no correction. Learned: w = (0.8, -0.2, -0.1)" in member.output
     assert (member.last_step(), reported(member, "accuracy")[-1]) == (36, 1.0)
+    assert [each.total_steps for each in member.reports if each.total_steps][-1] == 36
     (events,) = (tmp_path / "logs").glob("events.out.tfevents.*")
     data = events.read_bytes()
     assert all(name in data for name in (b"weights/w0", b"weights/w1", b"weights/w2", b"AssignAddVariableOp"))

@@ -158,6 +158,15 @@ def test_rates_come_from_the_window_and_sink_in_silence() -> None:
     assert training.replicas[0].step_seconds == pytest.approx(STEP_SECONDS)
 
 
+def test_getting_ready_and_the_first_step_say_nothing_of_the_speed() -> None:
+    store = build_store()
+    for second, steps in enumerate((0, 0, 0, 1)):
+        store.fold(KEY, Role.CHIEF, 0, build_report(1, second + 1, steps), later(second))
+    assert store.training(KEY.uid, later(3)).eta_seconds is None
+    store.fold(KEY, Role.CHIEF, 0, build_report(1, 5, 21), later(4))
+    assert store.training(KEY.uid, later(4)).eta_seconds == pytest.approx((420 - 21) / 20)
+
+
 def test_a_single_report_has_no_rate() -> None:
     store = build_store()
     store.fold(KEY, Role.CHIEF, 0, build_report(steps=10), later(4))
@@ -170,19 +179,19 @@ def test_a_single_report_has_no_rate() -> None:
 
 def test_a_slow_member_shows_in_the_skew() -> None:
     store = build_store()
-    for second in (0, 1):
+    for second in (1, 2):
         for index, speed in enumerate((0.04, 0.04, 0.06)):
-            report = build_report(1, second + 1, 10 * second, step_seconds_sum=10 * second * speed)
+            report = build_report(1, second, 10 * second, step_seconds_sum=10 * second * speed)
             store.fold(KEY, Role.WORKER, index, report, later(second))
-    assert store.training(KEY.uid, later(2)).step_skew_ratio == pytest.approx(0.5)
+    assert store.training(KEY.uid, later(3)).step_skew_ratio == pytest.approx(0.5)
 
 
 def test_waiting_for_input_is_a_share_of_the_step_time() -> None:
     store = build_store()
-    for second in (0, 1):
-        report = build_report(1, second + 1, 10 * second, input_wait_seconds=0.1 * second)
+    for second in (1, 2):
+        report = build_report(1, second, 10 * second, input_wait_seconds=0.1 * second)
         store.fold(KEY, Role.CHIEF, 0, report, later(second))
-    assert store.training(KEY.uid, later(2)).input_wait_ratio == pytest.approx(0.25)
+    assert store.training(KEY.uid, later(3)).input_wait_ratio == pytest.approx(0.25)
 
 
 def test_goodput_is_kept_step_time_of_the_time_since_running() -> None:
