@@ -31,6 +31,10 @@ class View(Protocol):
     def services(self) -> tuple[str, ...]: ...
     @property
     def ports(self) -> dict[str, int]: ...
+    @property
+    def foreign(self) -> tuple[str, ...]:
+        """Names that this job needs and that belong to somebody else."""
+        ...
 
 
 class Backend(Protocol):

@@ -96,6 +96,7 @@ class Reconciler:
             replicas=view.replicas,
             agents=self._agents.agents(uid),
             services=view.services,
+            foreign=view.foreign,
             ports=view.ports,
             progress=self._telemetry.progress(uid, now),
             leader_since=self.leader_since,

@@ -1,11 +1,11 @@
 """References to variables, `$(NAME)`, in a container's command, arguments and environment, as for the kubelet. Pure.
 
-Pods leave this to the kubelet; the local backend calls `expand` and `expand_all`. `escape` makes what was typed in a
-shell, and what the plan itself puts into an environment, mean itself.
+Pods leave this to the kubelet; the local backend calls `expand` and `expand_all`. `plan` calls `merge` for names that
+are given twice, and `escape`, which makes what was typed in a shell, or what it adds itself, mean itself.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 _TOKEN = re.compile(r"\$\$|\$\(([^)]*)\)")
 _MEANS_SOMETHING = re.compile(r"\$(?=[$(])")
@@ -21,6 +21,22 @@ def expand_all(variables: Mapping[str, str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, value in variables.items():
         found[name] = expand(value, found)
+    return found
+
+
+def merge(variables: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The last value of each name. What was said of a name before is what references up to the next mean."""
+    found: dict[str, str] = {}
+    earlier: dict[str, str] = {}
+    pairs = tuple(variables)
+    last = {name: place for place, (name, _) in enumerate(pairs)}
+    for place, (name, value) in enumerate(pairs):
+        settled = _TOKEN.sub(lambda token: earlier.get(token[1] or "", token[0]), value)
+        if last[name] == place:
+            earlier.pop(name, None)
+            found[name] = settled
+        else:
+            earlier[name] = settled
     return found
 
 

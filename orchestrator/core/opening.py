@@ -56,7 +56,7 @@ def open_attempt(turn: Turn) -> Decision:
         wanted=_clear_orders(turn),
         requeue_after=min(wait, seating.LOOK_SECONDS) if wait > 0 else seating.LOOK_SECONDS,
     )
-    return waiting.notice(turn, decision, waiting_seconds(turn))
+    return waiting.notice(turn, decision)
 
 
 def _early_end(turn: Turn) -> End | None:
@@ -81,15 +81,6 @@ def _since_last_end(turn: Turn) -> float:
     return turn.since(turn.status.attempts[-1].end_time) if turn.status.attempts else 0.0
 
 
-def waiting_seconds(turn: Turn) -> float:
-    """How long this barrier has lasted."""
-    ended = turn.status.attempts[-1].end_time if turn.status.attempts else None
-    begun = max(
-        (one for one in (ended, turn.status.start_time, turn.status.resume_time) if one), default=None
-    )
-    return turn.since(begun)
-
-
 def _preparations(turn: Turn, wait: float) -> tuple[Action, ...]:
     """Replicas to create, dead or unreachable or surplus ones to delete. Without agents all old ones have to go.
 
@@ -98,7 +89,7 @@ def _preparations(turn: Turn, wait: float) -> tuple[Action, ...]:
     if not turn.has_agents:
         old = (one for one in turn.seen.replicas if membership.is_trainer(one.role))
         return tuple(action for one in old for action in seating.delete(one))
-    number, waited = turn.last_number + 1, waiting_seconds(turn)
+    number, waited = turn.last_number + 1, waiting.seconds(turn)
     filled = (seating.fill(turn, seat, number, waited) for seat in membership.trainer_seats(turn.spec))
     is_held = wait > 0 and not turn.status.attempts[-1].opened
     prepared = (
@@ -121,7 +112,7 @@ def _seats_to_run(turn: Turn) -> tuple[Seat, ...] | None:
 
 def _may_leave_out(turn: Turn, ready: tuple[Seat, ...], wanted: tuple[Seat, ...]) -> bool:
     """Only workers are missing, have been for replacementTimeoutSeconds, and minReplicas of them are there."""
-    if turn.settling_left or waiting_seconds(turn) < turn.spec.recovery.replacement_timeout_seconds:
+    if turn.settling_left or waiting.seconds(turn) < turn.spec.recovery.replacement_timeout_seconds:
         return False
     workers = sum(role is Role.WORKER for role, _ in ready)
     absent = set(wanted) - set(ready)
@@ -132,7 +123,7 @@ def is_behind(turn: Turn) -> bool:
     """Agents see less than the newest checkpoint that we know of: word of it, or the volume, may be slow."""
     recorded, seen = turn.recorded_checkpoint, turn.checkpoint_step
     is_less = recorded is not None and (seen is None or seen < recorded)
-    return is_less and waiting_seconds(turn) < CATCH_UP_SECONDS
+    return is_less and waiting.seconds(turn) < CATCH_UP_SECONDS
 
 
 def _clear_orders(turn: Turn) -> tuple[WantedOrder, ...]:

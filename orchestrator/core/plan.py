@@ -137,6 +137,7 @@ def job_env(job: TensorFlowJob, folders: Folders, report_seconds: float) -> dict
         env.LOG_DIR: folders.logs,
         env.MODEL_DIR: folders.models,
         env.REPORT_SECONDS: f"{spec.telemetry.every_seconds or report_seconds:g}",
+        env.METRICS: json.dumps(spec.telemetry.metrics) if spec.telemetry.metrics else "",
         env.INSTRUMENT: ",".join(instruments(spec)),
     }
     return {name: value for name, value in found.items() if value}
@@ -158,9 +159,8 @@ def seat_env(role: Role, index: int) -> dict[str, str]:
 
 def container_env(container: JsonObject) -> dict[str, str]:
     """The template's plain variables; those that refer to other objects are Kubernetes' business."""
-    return {
-        one["name"]: str(one["value"]) for one in container.get("env") or () if one.get("value") is not None
-    }
+    given = (one for one in container.get("env") or () if one.get("value") is not None)
+    return expansion.merge((one["name"], str(one["value"])) for one in given)
 
 
 def ignored_locally(job: TensorFlowJob) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from orchestrator.api.status import (
     ReplicaStatus,
 )
 from orchestrator.api.types import Role
-from orchestrator.core import membership, names
+from orchestrator.core import membership, names, seating
 from orchestrator.core.actions import Reason
 from orchestrator.core.observed import Replica, ReplicaPhase
 from orchestrator.core.turn import Turn
@@ -126,17 +126,19 @@ def _is_ready(turn: Turn, replica: Replica) -> bool:
 
 
 def _progress(turn: Turn, status: JobStatus) -> Progress:
-    """The newest progress when it is due, the phase changed or every member has done its last step; else as written.
+    """The newest progress when it is due, the phase changed, or the job and all its programs have ended.
 
-    Only a newer report counts as new: rates sink by themselves in a job that has gone silent.
+    Else as written. The last reports may come after the success. Only a newer report counts as new: rates sink by
+    themselves in a job that has gone silent.
     """
     recorded, newest = turn.seen.status.progress, turn.seen.progress
     if newest.update_time is None or newest.update_time == recorded.update_time:
         return recorded
     is_due = recorded.update_time is None or turn.since(recorded.update_time) >= PROGRESS_SECONDS
     has_turned = status.phase is not turn.seen.status.phase or status.attempt != turn.seen.status.attempt
-    is_done = newest.step is not None and recorded.step != newest.step == newest.total_steps
-    return newest if is_due or has_turned or is_done else recorded
+    speakers = (one for one in turn.seen.agents if one.connected and not seating.is_at_rest(one))
+    is_over = status.phase.is_final and not any(speakers)
+    return newest if is_due or has_turned or is_over else recorded
 
 
 def _checkpoint(turn: Turn) -> CheckpointStatus | None:

@@ -15,9 +15,18 @@ WAITING_SECONDS = 10.0
 NAMED_MEMBERS = 3
 
 
-def notice(turn: Turn, decision: Decision, waited: float) -> Decision:
-    """The decision to go on waiting, with who is waited for. `waited`: how long this barrier has lasted."""
-    message = _missing(turn) if waited >= WAITING_SECONDS and not _conflict(turn) else ""
+def seconds(turn: Turn) -> float:
+    """How long this barrier has lasted."""
+    ended = turn.status.attempts[-1].end_time if turn.status.attempts else None
+    begun = max(
+        (one for one in (ended, turn.status.start_time, turn.status.resume_time) if one), default=None
+    )
+    return turn.since(begun)
+
+
+def notice(turn: Turn, decision: Decision) -> Decision:
+    """The decision to go on waiting, with who is waited for; a taken name is told by `conflict`, with the others."""
+    message = _missing(turn) if not _conflict(turn) else ""
     return _told(turn, decision, Reason.WAITING, message) if message else decision
 
 
@@ -29,8 +38,11 @@ def conflict(turn: Turn, decision: Decision) -> Decision:
     message = _conflict(turn)
     if not message:
         return replace(decision, status=_freed(turn, decision.status))
-    looks = [one for one in (decision.requeue_after, seating.LOOK_SECONDS) if one is not None]
-    return replace(_told(turn, decision, Reason.NAME_CONFLICT, message), requeue_after=min(looks))
+    others = _missing(turn) if decision.status.attempt is None else ""
+    told = _told(turn, decision, Reason.NAME_CONFLICT, "; ".join(filter(None, (message, others))))
+    look = WAITING_SECONDS if phase is Phase.RUNNING else seating.LOOK_SECONDS
+    looks = [one for one in (decision.requeue_after, look) if one is not None]
+    return replace(told, requeue_after=min(looks))
 
 
 def _told(turn: Turn, decision: Decision, reason: Reason, message: str) -> Decision:
@@ -80,15 +92,20 @@ def _conflict(turn: Turn) -> str:
         return ""
     job = turn.seen.job.metadata.name
     empty = (seat for seat in membership.seats(turn.spec) if seat not in turn.seats)
-    needed = (names.service(job), *(names.replica(job, *seat) for seat in empty))
+    needed = {names.service(job): "the job"} | {
+        names.replica(job, *seat): names.member(*seat) for seat in empty
+    }
     taken = next((name for name in needed if name in turn.seen.foreign), "")
-    return f"{taken} belongs to somebody else; the job waits until this name is free" if taken else ""
+    return f"{taken} belongs to somebody else; {needed[taken]} waits until this name is free" if taken else ""
 
 
 def _missing(turn: Turn) -> str:
-    if not turn.has_agents:
+    """Who is late, but for those whose names are taken; without its service nobody is got at all."""
+    has_begun = names.service(turn.seen.job.metadata.name) in turn.seen.services
+    if not turn.has_agents or not has_begun or seconds(turn) < WAITING_SECONDS:
         return ""
-    seats = [seat for seat in membership.trainer_seats(turn.spec) if not seating.is_ready(turn, seat)]
+    absent = (seat for seat in membership.trainer_seats(turn.spec) if not seating.is_ready(turn, seat))
+    seats = [seat for seat in absent if not seating.is_foreign(turn, seat)]
     named = ", ".join(names.member(*seat) for seat in seats[:NAMED_MEMBERS])
     others = " and others" if len(seats) > NAMED_MEMBERS else ""
     return f"the attempt waits for {named}{others}" if seats else ""

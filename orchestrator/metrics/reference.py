@@ -6,7 +6,8 @@ A test compares the file with what this renders. Pure but for the print.
 from orchestrator.metrics.collect import MAX_SERIES
 from orchestrator.metrics.points import MAX_REPLICAS
 from orchestrator.metrics.registry import GROUPS, Group, MetricSpec
-from orchestrator.metrics.store import BUILT_IN_METRICS, MAX_METRIC_NAME, MAX_METRICS, RETENTION
+from orchestrator.metrics.store import MAX_METRIC_NAME, MAX_METRICS, RETENTION
+from orchestrator.protocol.datagrams import BUILT_IN_METRICS
 
 _INTRODUCTION = f"""# Metrics
 

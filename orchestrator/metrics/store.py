@@ -16,9 +16,9 @@ from orchestrator.metrics.fleet import Fleet
 from orchestrator.metrics.life import LifeFold, elapsed, key_of
 from orchestrator.metrics.samples import JobKey, JobSample, StoreSample, TrainingSample
 from orchestrator.metrics.training import Context, TrainingFold
+from orchestrator.protocol.datagrams import BUILT_IN_METRICS
 from orchestrator.protocol.messages import Report
 
-BUILT_IN_METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 MAX_METRICS = 16
 MAX_METRIC_NAME = 64
 MAX_NOTES = 64

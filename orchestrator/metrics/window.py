@@ -1,7 +1,7 @@
 """Rates over the last half minute of growing counters, in constant memory.
 
 `replica` adds the counters of a run with the time they arrived; `training` asks for rates. Two anchors are held and
-moved on in turn, so a window is between one and two spans long. Nothing is made up: before two points, no rate.
+moved on in turn, so a window is between one and two spans long. Nothing is made up: before a second step, no rate.
 """
 
 from datetime import datetime, timedelta
@@ -44,6 +44,7 @@ class Window:
     """
 
     def __init__(self) -> None:
+        self._first = Counts()
         self._start: tuple[datetime, Counts] | None = None
         self._middle: tuple[datetime, Counts] | None = None
         self._end: tuple[datetime, Counts] | None = None
@@ -52,6 +53,7 @@ class Window:
         point = (now, counts)
         if self._start is None or self._middle is None or self._end is None or _is_idle(self._end[1]):
             self._start = self._middle = self._end = point
+            self._first = counts
             return
         self._end = max(self._end, point, key=lambda each: each[0])
         if now - self._middle[0] >= SPAN:
@@ -59,7 +61,7 @@ class Window:
 
     def rates(self, now: datetime | None = None) -> Rates | None:
         """Up to the newest counters, or up to `now` if those are stale."""
-        if self._start is None or self._end is None:
+        if self._start is None or self._end is None or not _has_grown(self._first, self._end[1]):
             return None
         (start, before), (end, after) = self._start, self._end
         if now is not None and now - end > STALE:
@@ -74,6 +76,10 @@ class Window:
             step_seconds=after.step_seconds - before.step_seconds,
             input_wait_seconds=after.input_wait_seconds - before.input_wait_seconds,
         )
+
+
+def _has_grown(first: Counts, last: Counts) -> bool:
+    return last.steps > first.steps or last.examples > first.examples
 
 
 def _is_idle(counts: Counts) -> bool:

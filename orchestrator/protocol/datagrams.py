@@ -34,8 +34,11 @@ STEP_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
 """Upper bounds in seconds of the step-duration histogram; the last, +Inf, is implied."""
 SAVE_BUCKETS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0)
 """The same of how long saves of a checkpoint take."""
+BUILT_IN_METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
+"""Reported in every job; others where its telemetry.metrics names them."""
 
 __all__ = [
+    "BUILT_IN_METRICS",
     "MAX_DATAGRAM_BYTES",
     "SAVE_BUCKETS",
     "STEP_BUCKETS",

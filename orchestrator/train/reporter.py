@@ -8,6 +8,7 @@ call returns at once, and values are converted only when a datagram is due. Pyth
 from __future__ import annotations
 
 import atexit
+import json
 import math
 import os
 import socket
@@ -15,10 +16,17 @@ import threading
 import time
 from bisect import bisect_left
 from collections import deque
-from typing import Callable, Deque, Dict, List, Mapping, Optional
+from typing import Callable, Collection, Deque, Dict, List, Mapping, Optional
 
 from orchestrator.protocol import environment as env
-from orchestrator.protocol.datagrams import STEP_BUCKETS, Checkpointed, Datagram, ProtocolError, encode
+from orchestrator.protocol.datagrams import (
+    BUILT_IN_METRICS,
+    STEP_BUCKETS,
+    Checkpointed,
+    Datagram,
+    ProtocolError,
+    encode,
+)
 from orchestrator.protocol.fields import MAX_METRIC_NAME, MAX_METRICS
 from orchestrator.train.ownership import Ownership
 
@@ -67,17 +75,21 @@ class Reporter:
         path: str = "",
         interval: float = DEFAULT_SECONDS,
         attempt: Optional[int] = None,
+        metrics: Collection[str] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`metrics`: names that somebody wants to see beside BUILT_IN_METRICS; no others are sent."""
         self._path = path
         self._interval = interval
         self._attempt = attempt
+        self._names = frozenset((*BUILT_IN_METRICS, *metrics))
         self._clock = clock
         self._lock = threading.RLock()
         self._ownership = Ownership(path)
         self._socket: Optional[socket.socket] = None
         self._next = float("-inf")
         self._is_step_said = False
+        self._has_news = False
         self._increments = Increments()
         self._standing = Standing()
         self._metrics: Dict[str, object] = {}
@@ -106,6 +118,7 @@ class Reporter:
     ) -> None:
         """`step` is done; `steps` is how many more than at the last call."""
         with self._lock:
+            self._has_news = True
             self._increments.count(steps, seconds_each, examples)
             self._standing.step = max(0, step)
 
@@ -118,6 +131,7 @@ class Reporter:
         """How far training is to go, and the epoch it is in; None: as before."""
         with self._lock:
             now = self._standing
+            self._has_news = True
             now.total_steps = now.total_steps if total_steps is None else max(0, int(total_steps))
             now.epoch = now.epoch if epoch is None else max(0, int(epoch))
             now.total_epochs = now.total_epochs if total_epochs is None else max(0, int(total_epochs))
@@ -125,12 +139,14 @@ class Reporter:
     def set_metrics(self, metrics: Mapping[str, object]) -> None:
         """Latest values by name; anything that `float` takes. Converted only when they are sent."""
         with self._lock:
+            self._has_news = True
             self._metrics.update(metrics)
 
     def set_busy(self, busy: str) -> None:
         """ "", compiling, evaluating, saving or stopping; a change is sent at once."""
         with self._lock:
             if busy != self._standing.busy:
+                self._has_news = True
                 self._standing.busy = busy
                 self.send()
 
@@ -140,12 +156,14 @@ class Reporter:
 
     def add_examples(self, examples: float) -> None:
         with self._lock:
+            self._has_news = True
             self._increments.examples += examples
 
     def add_input_wait(self, seconds: float) -> None:
         """Time that steps spent waiting for their input; anything but a positive number counts for nothing."""
         with self._lock:
             if 0 < seconds < math.inf:
+                self._has_news = True
                 self._increments.input_wait_seconds += seconds
 
     def add_callback_seconds(self, seconds: float) -> None:
@@ -156,12 +174,14 @@ class Reporter:
     def add_checkpoint(self, step: int, ok: bool, seconds: float) -> None:
         """A save ended; sent at once."""
         with self._lock:
+            self._has_news = True
             self._checkpoints.append(Checkpointed(step=step, ok=ok, seconds=seconds))
             self.send()
 
     def add_note(self, text: str) -> None:
         """A sentence for the person who watches; sent at once."""
         with self._lock:
+            self._has_news = True
             self._notes.append(text[:MAX_NOTE])
             self.send()
 
@@ -181,7 +201,7 @@ class Reporter:
     def close(self) -> None:
         """Send what is left and let another process of the program report."""
         with self._lock:
-            if self._has_news():
+            if self._has_news:
                 self.send()
             self._ownership.release()
             if self._socket is not None:
@@ -192,11 +212,8 @@ class Reporter:
         """Give the right to report away without a word; for a forked child, whose parent still holds it."""
         self._ownership.release()
 
-    def _has_news(self) -> bool:
-        return bool(self._increments.steps or self._metrics or self._checkpoints or self._notes)
-
     def _send_one(self) -> bool:
-        metrics = finite_metrics(self._metrics)
+        metrics = finite_metrics(self._metrics, self._names)
         try:
             self._put(encode(self._datagram(metrics)))
         except ProtocolError:
@@ -243,18 +260,20 @@ class Reporter:
         for queue in (self._checkpoints, self._notes):
             if queue:
                 queue.popleft()
+        self._has_news = bool(self._checkpoints or self._notes)
 
 
-def finite_metrics(values: Mapping[str, object]) -> Dict[str, Optional[float]]:
-    """Those that are numbers, None for NaN and infinities; at most as many as a datagram may carry."""
+def finite_metrics(values: Mapping[str, object], names: Collection[str]) -> Dict[str, Optional[float]]:
+    """Those of these names that are numbers, None for NaN and infinities. Others cost no conversion."""
     found: Dict[str, Optional[float]] = {}
-    for name, value in values.items():
+    for name in values:
+        if name not in names:
+            continue
         try:
-            number = float(value)  # type: ignore[arg-type]  # tensors and arrays are numbers too; the rest is skipped
+            number = float(values[name])  # type: ignore[arg-type]  # tensors are numbers too; the rest is skipped
         except Exception:
             continue
-        if len(name) <= MAX_METRIC_NAME and len(found) < MAX_METRICS:
-            found[name] = number if math.isfinite(number) else None
+        found[name] = number if math.isfinite(number) else None
     return found
 
 
@@ -264,7 +283,18 @@ def read_reporter(environ: Mapping[str, str]) -> Reporter:
         path=environ.get(env.REPORT_SOCKET, ""),
         interval=_positive(environ.get(env.REPORT_SECONDS, "")) or DEFAULT_SECONDS,
         attempt=_whole(environ.get(env.ATTEMPT, "")),
+        metrics=_names(environ.get(env.METRICS, "")),
     )
+
+
+def _names(text: str) -> List[str]:
+    """At most as many, and as long ones, as a report may carry."""
+    try:
+        found = json.loads(text) if text else []
+    except ValueError:
+        return []
+    usable = [each for each in found if isinstance(each, str) and 0 < len(each) <= MAX_METRIC_NAME]
+    return usable[: MAX_METRICS - len(BUILT_IN_METRICS)]
 
 
 def _positive(text: str) -> Optional[float]:

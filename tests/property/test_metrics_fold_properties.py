@@ -13,7 +13,7 @@ from orchestrator.metrics.collect import Collection
 from orchestrator.metrics.registry import METRICS, Kind
 from orchestrator.metrics.samples import Histogram
 from orchestrator.metrics.store import Store
-from orchestrator.protocol.datagrams import STEP_BUCKETS
+from orchestrator.protocol.datagrams import SAVE_BUCKETS, STEP_BUCKETS
 from orchestrator.protocol.messages import Report
 from tests.fixtures.training_reports import KEY, NOW, RUNNING, build_job
 
@@ -39,10 +39,16 @@ def histories(draw: st.DrawFn) -> list[Received]:
 
 def _reports_of_a_run(draw: st.DrawFn, attempt: int) -> Iterator[Report]:
     """Counters grow; a loss may be NaN; sequences may have holes."""
-    report = Report(attempt=attempt, sequence=0, step_seconds=(0,) * (len(STEP_BUCKETS) + 1))
+    report = Report(
+        attempt=attempt,
+        sequence=0,
+        step_seconds=(0,) * (len(STEP_BUCKETS) + 1),
+        checkpoint_save_buckets=(0,) * (len(SAVE_BUCKETS) + 1),
+    )
     for _ in range(draw(st.integers(1, 5))):
         steps = draw(st.integers(0, 50))
         bucket = draw(st.integers(0, len(STEP_BUCKETS)))
+        save = draw(st.integers(0, len(SAVE_BUCKETS)))
         buckets = tuple(count + steps * (place == bucket) for place, count in enumerate(report.step_seconds))
         report = replace(
             report,
@@ -52,6 +58,10 @@ def _reports_of_a_run(draw: st.DrawFn, attempt: int) -> Iterator[Report]:
             examples=report.examples + 32 * steps,
             step_seconds=buckets,
             step_seconds_sum=report.step_seconds_sum + steps * 0.25,
+            checkpoint_save_buckets=tuple(
+                count + (place == save) for place, count in enumerate(report.checkpoint_save_buckets)
+            ),
+            checkpoint_save_seconds=report.checkpoint_save_seconds + 0.5,
             metrics={"loss": draw(st.sampled_from([0.5, 0.25, math.nan, math.inf]))},
             non_finite=report.non_finite + draw(st.integers(0, 1)),
         )

@@ -1,5 +1,7 @@
 """Whatever a program reports and prints: counters only grow, reports can be sent, lines do not depend on reads."""
 
+from itertools import zip_longest
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,6 +38,8 @@ def test_counters_never_fall_and_every_report_can_be_sent(stream: list[Datagram 
         after = known.report
         for name in ("steps", "examples", "non_finite", "dropped", "checkpoint_failures"):
             assert getattr(after, name) >= getattr(before, name)
+        saves = zip_longest(before.checkpoint_save_buckets, after.checkpoint_save_buckets, fillvalue=0)
+        assert all(old <= new for old, new in saves)
         for name in ("step_seconds_sum", "callback_seconds", "checkpoint_save_seconds"):
             assert getattr(after, name) >= getattr(before, name)
         report = telemetry.render(known, number, float(number))

@@ -56,6 +56,7 @@ class Controller:
     performed: list[Action] = field(default_factory=list)
     events: list[tuple[datetime, Event]] = field(default_factory=list)
     turns: int = 0
+    _progress: Progress = field(default_factory=Progress)
 
     def __post_init__(self) -> None:
         world = self.world
@@ -115,7 +116,10 @@ class Controller:
         if self.world.progress is not None:
             return self.world.progress
         steps = [one.step for one in self.coordinator.agents(uid) if one.step is not None]
-        return Progress(step=max(steps), update_time=now) if steps else Progress()
+        step = max(steps, default=None)
+        if step != self._progress.step:
+            self._progress = Progress(step=step, update_time=now)
+        return self._progress
 
     def decided(self, view: View, decision: Decision, now: datetime) -> None:
         self.turns += 1

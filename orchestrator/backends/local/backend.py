@@ -46,6 +46,8 @@ class LocalView:
     replicas: tuple[Replica, ...]
     services: tuple[str, ...]
     ports: dict[str, int]
+    foreign: tuple[str, ...] = ()
+    """A run folder holds nothing of anybody else's."""
 
 
 @dataclass

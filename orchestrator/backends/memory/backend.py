@@ -28,6 +28,7 @@ class MemoryView:
     version: str
     replicas: tuple[Replica, ...]
     services: tuple[str, ...]
+    foreign: tuple[str, ...] = ()
     ports: dict[str, int] = field(default_factory=dict)
 
 
@@ -37,6 +38,7 @@ class _Stored:
     status: JobStatus
     version: int = 1
     services: set[str] = field(default_factory=set)
+    taken: frozenset[str] = frozenset()
     stale: tuple[tuple[Replica, ...], tuple[str, ...]] | None = None
     conflicts: int = 0
 
@@ -88,7 +90,8 @@ class MemoryBackend:
         if stored is None:
             return None
         replicas, services = stored.stale or self._present(key)
-        return MemoryView(stored.job, stored.status, str(stored.version), replicas, services)
+        foreign = tuple(sorted(stored.taken))
+        return MemoryView(stored.job, stored.status, str(stored.version), replicas, services, foreign)
 
     async def write_status(self, key: str, status: JobStatus, version: str) -> str:
         stored = self._jobs.get(key)
@@ -112,16 +115,21 @@ class MemoryBackend:
     def _perform(self, key: str, stored: _Stored, action: Action) -> None:
         match action:
             case CreateReplica():
-                self.cluster.create(key, (action.role, action.index), action.attempt)
+                self._create(key, stored, action)
             case DeleteReplica():
                 self._delete(key, action)
             case CreateService():
-                stored.services.add(action.name)
+                stored.services |= {action.name} - stored.taken
                 self._changed(key)
             case DeleteJob():
                 self.remove(key)
             case _:
                 assert_never(action)
+
+    def _create(self, key: str, stored: _Stored, action: CreateReplica) -> None:
+        """What has the name already stays as it is, whoever's it is."""
+        if names.replica(stored.job.metadata.name, action.role, action.index) not in stored.taken:
+            self.cluster.create(key, (action.role, action.index), action.attempt)
 
     def _delete(self, key: str, action: DeleteReplica) -> None:
         """Only the very replica that is meant: a namesake that has taken its seat stays."""
@@ -136,6 +144,11 @@ class MemoryBackend:
 
     def catch_up(self, key: str) -> None:
         self._jobs[key].stale = None
+        self._changed(key)
+
+    def take(self, key: str, *taken: str) -> None:
+        """Somebody else's objects have these names from now on, and no others that this job needs."""
+        self._jobs[key].taken = frozenset(taken)
         self._changed(key)
 
     def interfere(self, key: str, times: int = 1) -> None:

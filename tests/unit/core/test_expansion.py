@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.core.expansion import escape, expand, expand_all
+from orchestrator.core.expansion import escape, expand, expand_all, merge
 
 VARIABLES = {"VAR_A": "A", "VAR_B": "B", "VAR_REF": "$(VAR_A)", "VAR_EMPTY": "", "a(b": "odd"}
 
@@ -59,3 +59,19 @@ def test_a_value_may_refer_to_the_variables_before_it() -> None:
         "D": "123 $(A) $(D) $(C)",
         "A2": "1$",
     }
+
+
+@pytest.mark.parametrize(
+    ("pairs", "environment"),
+    [
+        ([("P", "/x"), ("P", "$(P):/y")], {"P": "/x:/y"}),
+        ([("A", "1"), ("B", "$(A)"), ("A", "2"), ("C", "$(A)")], {"A": "2", "B": "1", "C": "2"}),
+        ([("A", "1"), ("A", "$$(A)"), ("B", "$(A)$()")], {"A": "$(A)", "B": "$(A)$()"}),
+        ([("A", "a"), ("P", "$(A)"), ("A", "b"), ("P", "$(P)$(A)")], {"A": "b", "P": "ab"}),
+    ],
+)
+def test_of_a_name_that_is_given_twice_references_mean_what_was_said_before_them(
+    pairs: list[tuple[str, str]], environment: dict[str, str]
+) -> None:
+    """A pod starts with the last value of each name, expanded in the order of its list."""
+    assert expand_all(merge(pairs)) == environment

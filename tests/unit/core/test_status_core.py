@@ -9,6 +9,7 @@ from orchestrator.api.status import CheckpointStatus, Condition, ConditionType, 
 from orchestrator.core import status
 from orchestrator.core.actions import Reason
 from orchestrator.core.observed import ReplicaPhase
+from orchestrator.protocol.messages import ProgramState
 from tests.simulation.jobs import WITHOUT_AGENTS, gang, make_job
 from tests.unit.core.build import NOW, agent, attempt, later, replica, turn
 
@@ -116,12 +117,22 @@ def test_progress_alone_is_written_at_most_every_ten_seconds() -> None:
     assert written(old, progress(10, at=10), seconds=10).step == 10
 
 
-def test_the_last_step_is_written_at_once() -> None:
-    """The chief may have ended before its peers have told of their last steps."""
+@pytest.mark.parametrize("total_steps", [None, 28, 900])
+def test_what_is_reported_after_the_end_is_written_at_once(total_steps: int | None) -> None:
+    """The chief may have ended before its peers have told of their last steps, which need not be the planned ones."""
     old = progress(27, at=0)
-    new = replace(progress(28, at=1), total_steps=28)
-    assert written(old, new, seconds=1) is new
-    assert written(new, replace(new, update_time=later(2)), seconds=2) is new
+    new = replace(progress(28, at=1), total_steps=total_steps)
+    before = JobStatus(progress=old, phase=Phase.SUCCEEDED)
+    still_there = (
+        agent("worker-0", state=ProgramState.RUNNING),
+        agent("worker-1", state=ProgramState.EXITED),
+    )
+    here = turn(status=before, progress=new, seconds=1, agents=still_there)
+    assert status.complete(here, before).progress is old, (
+        "a job of many members writes no status for each report"
+    )
+    here = turn(status=before, progress=new, seconds=1, agents=still_there[1:])
+    assert status.complete(here, before).progress is new
 
 
 def test_a_sinking_rate_is_no_progress() -> None:

@@ -136,7 +136,25 @@ def test_an_evaluator_of_somebody_else_is_told_and_holds_up_nobody() -> None:
     world = World(make_job(gang(1, evaluator=True)), foreign=("job-evaluator-0",)).running()
     found = told(world)
     assert found is not None
-    assert found.message.startswith("job-evaluator-0 belongs to somebody else")
+    assert (
+        found.message == "job-evaluator-0 belongs to somebody else; evaluator-0 waits until this name is free"
+    )
+    assert world.phase() is Phase.RUNNING
+    assert world.step().requeue_after == 10.0
+
+
+def test_a_taken_name_hides_nobody_who_is_missing() -> None:
+    world = waiting()
+    world.others["foreign"] = ("job-worker-1",)
+    world.lose("worker-1")
+    world.step(10)
+    found = told(world)
+    assert found is not None
+    assert found.message == (
+        "job-worker-1 belongs to somebody else; worker-1 waits until this name is free; "
+        "the attempt waits for chief-0, worker-0"
+    )
+    assert Reason.WAITING not in world.reasons()
 
 
 def test_a_name_is_nobodys_matter_while_the_job_is_suspended() -> None:

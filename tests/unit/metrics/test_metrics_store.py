@@ -167,6 +167,18 @@ def test_getting_ready_and_the_first_step_say_nothing_of_the_speed() -> None:
     assert store.training(KEY.uid, later(4)).eta_seconds == pytest.approx((420 - 21) / 20)
 
 
+def test_a_long_second_step_is_no_standstill() -> None:
+    store = build_store()
+    for second in (0, 1, 20, 40, 60):
+        store.fold(KEY, Role.CHIEF, 0, build_report(1, second + 1, 1), later(second))
+    assert store.progress(KEY.uid, later(75)).examples_per_second is None
+    store.fold(KEY, Role.CHIEF, 0, build_report(1, 80, 2), later(80))
+    assert (store.progress(KEY.uid, later(80)).examples_per_second or 0) > 0
+    for second in (100, 120):
+        store.fold(KEY, Role.CHIEF, 0, build_report(1, second, 2), later(second))
+    assert store.progress(KEY.uid, later(120)).examples_per_second == 0
+
+
 def test_a_single_report_has_no_rate() -> None:
     store = build_store()
     store.fold(KEY, Role.CHIEF, 0, build_report(steps=10), later(4))

@@ -85,7 +85,7 @@ def test_busy_is_sent_when_it_changes_and_only_then(listener: Listener) -> None:
 
 
 def test_nan_and_infinity_are_counted_and_sent_as_unknown(listener: Listener) -> None:
-    reporter, _ = reporter_for(listener)
+    reporter = Reporter(listener.path, metrics=["norm"])
     reporter.set_metrics({"loss": math.nan, "norm": math.inf, "accuracy": 0.5})
     reporter.send()
     (datagram,) = listener.heard()
@@ -94,10 +94,39 @@ def test_nan_and_infinity_are_counted_and_sent_as_unknown(listener: Listener) ->
     reporter.close()
 
 
-def test_what_is_no_number_is_left_out_and_names_and_numbers_are_bounded() -> None:
-    assert finite_metrics({"text": "abc", "list": [1, 2], "none": None, "flag": True}) == {"flag": 1.0}
-    assert len(finite_metrics({f"metric{index}": index for index in range(40)})) == 16
-    assert finite_metrics({"x" * 65: 1.0, "x" * 64: 2.0}) == {"x" * 64: 2.0}
+def test_what_is_no_number_is_left_out() -> None:
+    values = {"text": "abc", "list": [1, 2], "none": None, "flag": True}
+    assert finite_metrics(values, frozenset(values)) == {"flag": 1.0}
+
+
+def test_however_many_metrics_there_are_those_that_were_asked_for_are_sent(listener: Listener) -> None:
+    environ = {"TFO_REPORT_SOCKET": listener.path, "TFO_METRICS": '["auc"]'}
+    reporter = read_reporter(environ)
+    reporter.set_metrics({f"metric{index}": math.nan for index in range(40)})
+    reporter.set_metrics({"auc": 0.5, "val_loss": 2.0})
+    reporter.send()
+    (datagram,) = listener.heard()
+    assert datagram.metrics == {"auc": 0.5, "val_loss": 2.0}
+    assert datagram.non_finite == 0
+    reporter.close()
+
+
+@pytest.mark.parametrize(
+    ("names", "sent"),
+    [
+        ('[1, null, "mae"]', 1),
+        ('["' + "x" * 65 + '", ""]', 0),
+        ("{", 0),
+        (str([f"m{index}" for index in range(40)]).replace("'", '"'), 12),
+    ],
+)
+def test_names_of_metrics_are_bounded(listener: Listener, names: str, sent: int) -> None:
+    reporter = read_reporter({"TFO_REPORT_SOCKET": listener.path, "TFO_METRICS": names})
+    reporter.set_metrics(dict.fromkeys(("mae", "x" * 65, "", *(f"m{index}" for index in range(40))), 1.0))
+    reporter.send()
+    (datagram,) = listener.heard()
+    assert len(datagram.metrics) == sent
+    reporter.close()
 
 
 def test_counts_survive_a_full_queue(listener: Listener) -> None:
@@ -182,6 +211,26 @@ def test_close_sends_what_is_left(listener: Listener) -> None:
     assert [each.step for each in listener.heard()] == [5]
     reporter.close()
     assert listener.heard() == []
+
+
+def test_close_sends_whatever_was_said_since_the_last_datagram(listener: Listener) -> None:
+    reporter, _ = reporter_for(listener)
+    reporter.count_steps(5)
+    reporter.send()
+    reporter.add_input_wait(3.0)
+    reporter.add_examples(500)
+    reporter.set_plan(total_steps=5)
+    reporter.close()
+    _, last = listener.heard()
+    assert (last.input_wait_seconds, last.examples, last.total_steps) == (3.0, 500, 5)
+
+
+def test_close_repeats_nothing(listener: Listener) -> None:
+    reporter, _ = reporter_for(listener)
+    reporter.count_steps(5)
+    reporter.send()
+    reporter.close()
+    assert len(listener.heard()) == 1
 
 
 def test_threads_lose_no_counts(listener: Listener) -> None:
