@@ -97,3 +97,13 @@ def connect(address: str) -> socket.socket:
 def authority(address: str) -> str:
     """What a request says it is for."""
     return "localhost" if address.startswith(_UNIX) else address
+
+
+def remove_socket(address: str) -> None:
+    """Of a coordinator that is dead, so that nobody else is left to; its last agent takes the directory along."""
+    if not address.startswith(_UNIX):
+        return
+    path = address[len(_UNIX) :]
+    for remove, what in ((os.unlink, path), (os.rmdir, os.path.dirname(path))):
+        with suppress(OSError):
+            remove(what)

@@ -14,6 +14,7 @@ from time import monotonic
 from typing import Dict, Optional, Tuple
 
 from orchestrator.agent.config import Config
+from orchestrator.agent.connection import remove_socket
 from orchestrator.agent.decide import (
     Action,
     AgentView,
@@ -69,6 +70,8 @@ class Loop:
         self._session.say(_with_usage(self._state()))
         self._session.close(0.0 if self._wakeup.orphaned else FAREWELL_SECONDS)
         self._reporting.close()
+        if self._wakeup.orphaned:
+            remove_socket(self._config.address)
         return code
 
     def _turn(self, now: float) -> Optional[int]:

@@ -75,11 +75,15 @@ def read_text(argument: Argument, text: str) -> ArgumentValue:
         found = scalars.parse_bool(text.casefold())
         return read_value(argument, text if found is None else found)
     if argument.type is ArgumentType.INTEGERS:
-        inner = text.strip().removeprefix("[").removesuffix("]").strip()
-        return read_value(
-            argument, [scalars.resolve(item.strip()) for item in inner.split(",")] if inner else []
-        )
+        return read_value(argument, _split_list(text.strip()))
     return read_value(argument, text if argument.type is ArgumentType.TEXT else scalars.resolve(text))
+
+
+def _split_list(text: str) -> list[object]:
+    if text.startswith("[") != text.endswith("]"):
+        raise WrongValue(f"expected a list such as 128,64 or [128,64], got {_describe(text)}")
+    inner = text.removeprefix("[").removesuffix("]").strip()
+    return [scalars.resolve(item.strip()) for item in inner.split(",")] if inner else []
 
 
 def _check_integer(argument: Argument, value: object) -> int:
@@ -110,7 +114,15 @@ def _check_list(argument: Argument, value: object) -> tuple[int, ...]:
         raise WrongValue(f"expected a list of whole numbers, got {_describe(value)}{hint}")
     if argument.max_items is not None and not argument.min_items <= len(value) <= argument.max_items:
         raise WrongValue(f"must have {_say_size(argument)} entries, has {len(value)}")
-    return tuple(_check_integer(argument, item) for item in value)
+    found, wrong = [], []
+    for place, item in enumerate(value):
+        try:
+            found.append(_check_integer(argument, item))
+        except WrongValue as error:
+            wrong.append(f"[{place}] {error}")
+    if wrong:
+        raise WrongValue("; ".join(wrong))
+    return tuple(found)
 
 
 def _say_size(argument: Argument) -> str:

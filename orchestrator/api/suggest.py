@@ -22,8 +22,11 @@ _SYNONYMS = {
 """What other tools call it."""
 
 
-def find_nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that `name` is a misspelling of, whatever its case, hyphens or underscores."""
+def find_nearest(name: str, known: Iterable[str], cutoff: float = _CUTOFF) -> str | None:
+    """The known name that `name` is a misspelling of, whatever its case, hyphens or underscores.
+
+    `cutoff`: from 0 (anything) to 1 (the same); among thousands of names something is always a little alike.
+    """
     if len(name) > _MAX_LENGTH:
         return None
     folded = {_fold(candidate): candidate for candidate in known}
@@ -34,7 +37,7 @@ def find_nearest(name: str, known: Iterable[str]) -> str | None:
     from difflib import get_close_matches
 
     longer = [candidate for candidate in folded if len(key) > 1 and candidate.startswith(key)]
-    matches = get_close_matches(key, folded, n=1, cutoff=_CUTOFF) or (longer if len(longer) == 1 else [])
+    matches = get_close_matches(key, folded, n=1, cutoff=cutoff) or (longer if len(longer) == 1 else [])
     return folded[matches[0]] if matches else None
 
 

@@ -37,6 +37,7 @@ _MEANINGS = {
     Reason.DEADLINE: "The job failed: activeDeadlineSeconds has passed.",
     Reason.CANNOT_START: "The job failed: a program cannot be started at all.",
     Reason.WRONG_INPUT: "The job failed: a built-in program refuses its data or arguments.",
+    Reason.MODEL_LOST: "The job failed: a built-in program had trained, but its model could not be written.",
     Reason.NO_PROGRESS: "The job failed: attempts end without a higher step.",
     Reason.RESTART_POLICY: "The job failed: the role's restartPolicy forbids a restart.",
     Reason.EXIT_CODE_RULE: "The job failed: a rule for this exit code says so.",

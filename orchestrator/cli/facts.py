@@ -13,6 +13,12 @@ from orchestrator.cli.view import ReplicaRow, RunView
 _SHOWN_METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 
+def phase(view: RunView) -> str:
+    """That of the job, but for an attempt that has been asked to end."""
+    attempt = view.status.attempt
+    return "Stopping" if attempt is not None and attempt.stopping is not None else view.phase.value
+
+
 def steps(view: RunView) -> str:
     """312/420 steps, 312 steps, or nothing before the first."""
     step, total = view.progress.step, view.progress.total_steps
@@ -62,7 +68,8 @@ def history(view: RunView, times: str = "×") -> str:
     last = view.last_restart
     told = [wording.clean(last.message)] if last and last.message else []
     if view.status.steps_lost:
-        told.append(f"{wording.count(view.status.steps_lost, 'step')} lost")
+        lost = f"{wording.count(view.status.steps_lost, 'step')} lost"
+        told.append(f"{lost} in all" if len(view.status.attempts) > 1 else lost)
     return ", ".join(counts) + (f": {', '.join(told)}" if told else "")
 
 

@@ -70,7 +70,7 @@ def _fit(line: Text, columns: int, glyphs: Glyphs) -> None:
 def _header(view: RunView, columns: int, glyphs: Glyphs) -> list[Text]:
     """name/number  phase  attempt  (history)  metrics; in several lines where it does not fit."""
     name = Text(f"{view.info.name}/{view.info.number}", "bold")
-    phase = Text(view.phase.value, _STYLES.get(view.phase, "bold"))
+    phase = Text(facts.phase(view), _STYLES.get(view.phase, "bold"))
     first = [name, phase, Text(_attempt(view)), Text(wording.duration(_age(view)), "dim")]
     history = facts.history(view, glyphs.times)
     second = [Text(f"({history})", "yellow")] if history else []

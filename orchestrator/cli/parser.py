@@ -5,6 +5,7 @@ Called by `arguments.parse`. Prints only --help and --version; what is wrong in 
 
 import argparse
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NoReturn
 
@@ -26,15 +27,33 @@ class _Parser(argparse.ArgumentParser):
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Raises UsageError; --help and --version print and raise SystemExit."""
     _refuse_unknown(argv)
-    words, extra = build().parse_known_args(argv)
+    words, extra = build().parse_known_args(_with_flags_first(argv))
     if extra:
         raise UsageError(_say_unexpected(extra, words), words.command or "")
     return words
 
 
+def _with_flags_first(argv: Sequence[str]) -> Sequence[str]:
+    """argparse takes a second word for missing when a flag stands before it: `tfo logs JOB -f worker-0`."""
+    command = find(argv[0]) if argv else None
+    if command is None or len(command.words) < 2:
+        return argv
+    valued = {name for flag in command.flags if flag.metavar for name in flag.names}
+    flags: list[str] = []
+    words: list[str] = []
+    left = iter(argv[1:])
+    for one in left:
+        (flags if one.startswith("-") and one != "-" else words).append(one)
+        if one in valued:
+            flags.extend(islice(left, 1))
+    return [argv[0], *flags, *words]
+
+
 def _say_unexpected(extra: Sequence[str], words: argparse.Namespace) -> str:
     flags = [one for one in extra if one.startswith("-")]
     said = f"unexpected argument {(flags or extra)[0]!r}"
+    if not flags and getattr(words, "resume", None) == "":
+        return f"{said}; a run to resume stands behind '=': --resume={extra[0]}"
     command = find(words.command or "")
     if flags or command is None or not command.takes_program:
         return said

@@ -8,7 +8,6 @@ import shlex
 from collections.abc import Sequence
 
 from orchestrator.cli.plan_view import PlanView, ReplicaView
-from orchestrator.core import names
 from orchestrator.protocol import environment as env
 
 _LONGEST = 600
@@ -33,8 +32,8 @@ def _head(view: PlanView) -> list[str]:
     if view.service:
         lines.append(f"  namespace  {view.namespace}")
         lines.append(f"  service    {view.service} (headless)")
-        lines.append(f"  ports      one for each attempt in turn, {names.PORT_RANGE} in all")
-    return [*lines, ""]
+        lines.append(f"  ports      {', '.join(view.ports)}, one for each attempt in turn")
+    return lines
 
 
 def _shared(replicas: Sequence[ReplicaView]) -> dict[str, str]:
@@ -49,7 +48,7 @@ def _shared(replicas: Sequence[ReplicaView]) -> dict[str, str]:
 
 
 def _block(title: str, variables: dict[str, str]) -> list[str]:
-    return [title, *(f"  {name}={value}" for name, value in variables.items())] if variables else []
+    return ["", title, *(f"  {name}={value}" for name, value in variables.items())] if variables else []
 
 
 def _replica(one: ReplicaView, shared: dict[str, str]) -> list[str]:

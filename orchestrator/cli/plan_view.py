@@ -47,12 +47,13 @@ class ReplicaView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class PlanView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What the replicas have in common. `without_effect`: fields that are set, but without effect there."""
+    """What the replicas have in common. `ports`: ranges. `without_effect`: fields that are set, but without effect."""
 
     job: str
     on: str
     namespace: str | None
     service: str | None
+    ports: tuple[str, ...]
     strategy: str
     attempt: int
     count: int
@@ -66,11 +67,18 @@ def view(job: TensorFlowJob, *, is_local: bool) -> PlanView:
         on="local" if is_local else "kubernetes",
         namespace=None if is_local else names.namespace(job),
         service=None if is_local else names.service(job.metadata.name),
+        ports=() if is_local else _ports(job),
         strategy=job.spec.strategy.value,
         attempt=ATTEMPT,
         count=len(membership.seats(job.spec)),
         without_effect=plan.ignored_locally(job) if is_local else (),
     )
+
+
+def _ports(job: TensorFlowJob) -> tuple[str, ...]:
+    """Every attempt has one of its own, in turn."""
+    bases = {names.base_port(plan.container_of(job.spec, role)) for role, _ in membership.seats(job.spec)}
+    return tuple(f"{base}-{base + names.PORT_RANGE - 1}" for base in sorted(bases))
 
 
 def replicas(
@@ -121,7 +129,7 @@ def _replica(
     me, members = seat
     ordered = wanted.attempt_env(job.spec, members, me) | wanted.start_env(ATTEMPT, None)
     config = ordered.pop(env.TF_CONFIG, None)
-    own = programs.environ(one, place, _devices(one)) if place else one.env
+    own = programs.environ(one, place, _devices(one)) if place else one.env | _env_from(job, one)
     working_dir = str(programs.working_dir(one, place)) if place else one.working_dir
     return ReplicaView(
         name=names.member(one.role, one.index) if place else one.name,
@@ -134,6 +142,12 @@ def _replica(
         tf_config=msgspec.json.decode(config) if config else None,
         env=dict(sorted((own | ordered).items())),
     )
+
+
+def _env_from(job: TensorFlowJob, one: ReplicaPlan) -> dict[str, str]:
+    """Variables whose values other objects hold."""
+    given = plan.container_of(job.spec, one.role).get("env") or ()
+    return {each["name"]: f"<{next(iter(each['valueFrom']), '')}>" for each in given if each.get("valueFrom")}
 
 
 def _devices(one: ReplicaPlan) -> dict[str, str]:

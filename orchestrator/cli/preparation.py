@@ -7,6 +7,7 @@ made nothing has been changed.
 import importlib.util
 import os
 import shutil
+import sys
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,14 +21,12 @@ from orchestrator.api.types import AgentMode, TensorFlowJob
 from orchestrator.backends.local import gpus, run_folder
 from orchestrator.backends.local.programs import Place
 from orchestrator.backends.local.run_folder import RunFolder, RunLock, Runner, RunState
-from orchestrator.cli import folders
+from orchestrator.cli import folders, outputs, wording
 from orchestrator.cli.errors import Refused
 from orchestrator.cli.lookup import find_run
 from orchestrator.cli.session import RunPlan, utc_now
 from orchestrator.core import plan
 from orchestrator.protocol.checkpoints import checkpoint_path, latest_step
-
-INSTALL_LINE = "pip install 'tf-orchestrator[train]'"
 
 
 def check_tensorflow(job: TensorFlowJob) -> None:
@@ -35,8 +34,14 @@ def check_tensorflow(job: TensorFlowJob) -> None:
     if job.spec.workload is not None and importlib.util.find_spec("tensorflow") is None:
         name = job.spec.workload.name
         raise Refused(
-            f"the built-in program {name!r} needs TensorFlow, which is not installed here: {INSTALL_LINE}"
+            f"the built-in program {name!r} needs TensorFlow, which is not installed here: {_install_line()}"
         )
+
+
+def _install_line() -> str:
+    """For the interpreter that runs this, whichever one a bare `pip` belongs to."""
+    python = outputs.program("python", shutil.which, Path.cwd()) or sys.executable
+    return wording.command(python, "-m", "pip", "install", "tf-orchestrator[train]")
 
 
 def effective(job: TensorFlowJob) -> TensorFlowJob:
@@ -49,28 +54,28 @@ def effective(job: TensorFlowJob) -> TensorFlowJob:
     return replace(job, metadata=replace(job.metadata, uid=uuid.uuid4().hex), spec=spec)
 
 
-def resumed_from(runs: Path, reference: str) -> RunFolder:
-    """Raises Refused when there is no such run."""
+def resumed_from(runs: Path, reference: str, where: str) -> RunFolder:
+    """`where`: the option or field that asks for it. Raises Refused when there is no such run."""
     try:
         return find_run(runs, reference)
     except Refused as error:
-        raise Refused(f"--resume: {error}") from None
+        raise Refused(f"{where}: {error}") from None
 
 
-def checkpoint_to_resume(source: RunFolder, base: Path) -> Path:
+def checkpoint_to_resume(source: RunFolder, base: Path, where: str) -> Path:
     """The newest committed checkpoint of an earlier run. Raises Refused when it cannot be known or there is none."""
     try:
         job = source.read_state().job
     except (OSError, msgspec.DecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else f"is damaged ({error})"
         raise Refused(
-            f"--resume: {source.state_file}: {reason}; resume another run (`tfo ps --all` lists them), or start "
-            f"without --resume; its checkpoints are in {source.checkpoints}"
+            f"{where}: {source.state_file}: {reason}; resume another run (`tfo ps --all` lists them), or start "
+            f"without {where}; its checkpoints are in {source.checkpoints}"
         ) from None
     origin = folders.checkpoints_of(job, source, base)
     step = latest_step(str(origin))
     if step is None:
-        raise Refused(f"--resume: {source.job}/{source.number} has no committed checkpoint in {origin}")
+        raise Refused(f"{where}: {source.job}/{source.number} has no committed checkpoint in {origin}")
     return Path(checkpoint_path(str(origin), step))
 
 
@@ -82,7 +87,7 @@ def take_checkpoint(checkpoint: Path, target: Path) -> None:
         shutil.copytree(checkpoint, beside)
         os.replace(beside, target / checkpoint.name)
     except OSError as error:
-        raise Refused(f"--resume: cannot copy {checkpoint} to {target}: {error.strerror or error}") from None
+        raise Refused(f"cannot copy {checkpoint} to {target}: {error.strerror or error}") from None
 
 
 def create(runs: Path, job: TensorFlowJob, invocation: tuple[str, ...]) -> tuple[RunFolder, RunLock]:

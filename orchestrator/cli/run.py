@@ -65,11 +65,14 @@ def run_command(options: RunOptions) -> int:
 
 
 def _checkpoint(options: RunOptions, job: TensorFlowJob, base: Path) -> Path | None:
-    """What to resume from, if that is asked for."""
-    if options.resume is None:
+    """What to resume from, if that is asked for: by the command line, else by the file."""
+    asked, where = options.resume, "--resume"
+    if asked is None:
+        asked, where = job.spec.checkpoint.from_, "spec.checkpoint.from"
+    if asked is None:
         return None
-    source = preparation.resumed_from(options.runs_dir, options.resume or job.metadata.name)
-    return preparation.checkpoint_to_resume(source, base)
+    source = preparation.resumed_from(options.runs_dir, asked or job.metadata.name, where)
+    return preparation.checkpoint_to_resume(source, base, where)
 
 
 def _prepared(

@@ -31,6 +31,7 @@ from orchestrator.core import names
 from orchestrator.core.actions import Decision, Event, EventType, Reason
 from orchestrator.core.observed import Agent
 from orchestrator.core.plan import Folders, Plan
+from orchestrator.core.stopping import SAVE_SECONDS
 from orchestrator.metrics.life import key_of
 from orchestrator.metrics.store import Store
 from orchestrator.protocol.messages import Report
@@ -38,6 +39,9 @@ from orchestrator.protocol.messages import Report
 _LONGEST_SOCKET_PATH = 80
 _LAST_SECONDS = 60.0
 """An agent that has not finished this long after the job's end is killed."""
+
+STOPPING = f"stopping: programs have {SAVE_SECONDS:.0f} s to save; a second Ctrl-C kills them at once"
+KILLING = "killing all programs"
 
 
 def utc_now() -> datetime:
@@ -137,10 +141,13 @@ class LocalSession:
 
     def _interrupt(self, number: int) -> None:
         """The first lets programs save, the second kills them; so does Ctrl-Backslash, at once."""
+        is_first = self.interrupted is None and number != signal.SIGQUIT
         self.interrupted = self.interrupted or CODES[number]
         if self._reconciler is not None:
             for _ in range(2 if number == signal.SIGQUIT else 1):
                 self._reconciler.stop.ask()
+        if self.renderer is not None and not self.backend.state.status.phase.is_final:
+            self.renderer.note(STOPPING if is_first else KILLING, utc_now())
         self._loop.wake()
 
     async def _tick(self, seconds: float) -> None:

@@ -53,6 +53,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     steps_lost: int = 0
     restart: str = ""
     step: int | None = None
+    saved_step: int | None = None
     metrics: dict[str, float] = {}
     examples_per_second: float | None = None
     non_finite: int = 0
@@ -96,6 +97,7 @@ def collect_summary(job: str, number: int, status: JobStatus, final: FinalMetric
         steps_lost=status.steps_lost,
         restart=_last_restart(status),
         step=status.progress.step if final.step is None else final.step,
+        saved_step=status.checkpoint.step if status.checkpoint else None,
         metrics=final.metrics,
         examples_per_second=final.examples_per_second,
         non_finite=final.non_finite,
@@ -129,7 +131,15 @@ def _headline(summary: Summary) -> list[str]:
         for name in _HEADLINE_METRICS
         if name in summary.metrics
     ]
-    return ["   ".join((*facts, *_troubles(summary)))]
+    return ["   ".join((*facts, *_standing(summary), *_troubles(summary)))]
+
+
+def _standing(summary: Summary) -> list[str]:
+    """How far a run came that did not get to its end."""
+    if summary.is_success or summary.step is None:
+        return []
+    saved = f", saved at {summary.saved_step:,}" if summary.saved_step is not None else ""
+    return [f"step {summary.step:,}{saved}"]
 
 
 def _troubles(summary: Summary) -> list[str]:

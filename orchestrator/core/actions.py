@@ -68,6 +68,7 @@ class Reason(StrEnum):
     DEADLINE = "DeadlineExceeded"
     CANNOT_START = "ProgramCannotStart"
     WRONG_INPUT = "WrongInput"
+    MODEL_LOST = "ModelNotWritten"
     NO_PROGRESS = "NoProgress"
     RESTART_POLICY = "RestartPolicyForbids"
     EXIT_CODE_RULE = "ExitCodeRule"

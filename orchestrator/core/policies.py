@@ -15,8 +15,11 @@ BACKOFF_CAP_SECONDS = 60.0
 BACKOFF_DOUBLINGS = 6
 NO_PROGRESS_ATTEMPTS = 5
 KEPT_ATTEMPTS = 10
-EXIT_WRONG_INPUT = 2
-"""Of built-in programs."""
+_FINAL_CODES = {
+    2: (Reason.WRONG_INPUT, "its data or arguments are wrong"),
+    74: (Reason.MODEL_LOST, "its model could not be written"),
+}
+"""By which built-in programs say that another try would end like this one."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ def failure(spec: JobSpec, status: JobStatus, end: End) -> Failure | None:
     return (
         cannot_start(spec, end)
         or exit_code_rule(spec, end)
-        or wrong_input(spec, end)
+        or final_code(spec, end)
         or restart_policy(spec, end)
         or backoff_limit(spec, status, end)
         or no_progress(status)
@@ -52,14 +55,14 @@ def exit_code_rule(spec: JobSpec, end: End) -> Failure | None:
     return Failure(Reason.EXIT_CODE_RULE, f"{describe(end)}; recovery.exitCodes says Fail for it")
 
 
-def wrong_input(spec: JobSpec, end: End) -> Failure | None:
-    """A built-in program says with code 2 that its data or arguments are wrong; they would be so again."""
-    is_refusal = (
-        spec.workload is not None and end.cause is Cause.PROGRAM_EXIT and end.exit_code == EXIT_WRONG_INPUT
-    )
-    if not is_refusal or action_for(spec, end) is ExitCodeAction.RESTART:
+def final_code(spec: JobSpec, end: End) -> Failure | None:
+    """A built-in program says by its exit code that no restart helps; a rule that says Restart knows better."""
+    is_told = spec.workload is not None and end.cause is Cause.PROGRAM_EXIT
+    found = _FINAL_CODES.get(end.exit_code or 0) if is_told else None
+    if found is None or action_for(spec, end) is ExitCodeAction.RESTART:
         return None
-    return Failure(Reason.WRONG_INPUT, f"{describe(end)}: its data or arguments are wrong")
+    reason, why = found
+    return Failure(reason, f"{describe(end)}: {why}")
 
 
 def action_for(spec: JobSpec, end: End) -> ExitCodeAction | None:

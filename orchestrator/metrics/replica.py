@@ -100,10 +100,10 @@ class ReplicaFold:
             counts = total(counts, self._runs[key].counts)
         return counts
 
-    def metric(self, name: str) -> float | None:
-        """The latest value, of the newest run that reported it."""
+    def metric(self, name: str, since: int = 0) -> float | None:
+        """The latest value, of the newest run that reported it, from attempt `since` on."""
         for run in sorted(self._runs.values(), key=lambda run: run.order, reverse=True):
-            if name in run.metrics:
+            if name in run.metrics and run.attempt >= since:
                 return run.metrics[name][1]
         return None
 

@@ -97,12 +97,12 @@ class TrainingFold:
     def progress(self, context: Context, now: datetime | None) -> Progress:
         """Asked for at every turn of a job, so without what only a scrape or a view needs."""
         members = self._members(context)
-        return self._progress(members, _rates(members, now), self._metrics(), context)
+        return self._progress(members, _rates(members, now), self._metrics(context), context)
 
     def sample(self, context: Context, now: datetime | None) -> TrainingSample:
         members = self._members(context)
         rates = _rates(members, now)
-        metrics = self._metrics()
+        metrics = self._metrics(context)
         counts = self._counts()
         job = self._job_peak()
         progress = self._progress(members, rates, metrics, context)
@@ -156,15 +156,25 @@ class TrainingFold:
         """As an older attempt said, until the members of the new one have said it."""
         return _total_steps([fold.current.latest for fold in self._training() if fold.current.latest])
 
-    def _metrics(self) -> dict[str, float]:
-        found = {name: self._metric(name) for name in self.names if name in self._seen_names}
+    def _metrics(self, context: Context) -> dict[str, float]:
+        since = self._learning_since(context)
+        found = {name: self._metric(name, since) for name in self.names if name in self._seen_names}
         return {name: value for name, value in found.items() if value is not None}
 
-    def _metric(self, name: str) -> float | None:
-        speakers = self._training()
+    def _learning_since(self, context: Context) -> int:
+        """The attempt in which the weights began that are trained now: what was measured before is not theirs."""
+        attempt = context.attempt
+        is_fresh = attempt is not None and attempt.restore_step is None and not self.is_independent
+        return attempt.number if attempt is not None and is_fresh else 0
+
+    def _metric(self, name: str, since: int) -> float | None:
+        """Who counts runs of his own, as workers of ParameterServer do, may speak whenever he has begun."""
+        speakers = [(fold, since if self._has_say(fold.role) else 0) for fold in self._training()]
         if name.startswith("val_"):
-            speakers += [fold for fold in self._replicas if fold.role is Role.EVALUATOR]
-        return next((value for fold in speakers if (value := fold.metric(name)) is not None), None)
+            speakers += [(fold, 0) for fold in self._replicas if fold.role is Role.EVALUATOR]
+        return next(
+            (value for fold, first in speakers if (value := fold.metric(name, first)) is not None), None
+        )
 
     def _counts(self) -> Counts:
         counts = Counts()

@@ -118,7 +118,9 @@ class Checkpointer:
         if self._is_failing or not self.is_leader:
             return
         self._is_failing = True  # the next one that fails says nothing new
-        reason = " ".join(str(error).split())  # HDF5 likes several lines
+        reason = (
+            os.strerror(error.errno) if error.errno else " ".join(str(error).split())
+        )  # HDF5 likes many words
         note = f"checkpoint of step {step} in {self.directory} failed ({reason}); training goes on"
         print(f"tfo: {note}", file=sys.stderr, flush=True)
         current().add_note(note)

@@ -1,7 +1,8 @@
 """`python -m orchestrator.workloads NAME [--argument value ...]`: runs one built-in program.
 
 Started by the agent as any user's program, or by hand. Alone it is a single process; with TF_CONFIG and the TFO_
-variables it is a member of a job. Exit codes: 0 done, 2 wrong input or something missing, 143 told to stop.
+variables it is a member of a job. Exit codes: 0 done, 2 wrong input or something missing, 74 trained but the model
+cannot be written, 143 told to stop.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from orchestrator.workloads.arguments import UsageError, parse, render_help, wan
 from orchestrator.workloads.options import Options, PerceptronOptions
 
 WRONG_INPUT = 2
+CANNOT_WRITE = 74
+"""EX_IOERR of sysexits.h."""
 LOGS = "logs"
 
 
@@ -66,6 +69,7 @@ def perform(options: Options, me: Context) -> int:
         return perceptron.run(options, log_dir)
 
     from orchestrator.workloads import evaluator, training
+    from orchestrator.workloads.export import ExportError
     from orchestrator.workloads.restoring import RestoreError
     from orchestrator.workloads.samples import DataError
 
@@ -76,11 +80,13 @@ def perform(options: Options, me: Context) -> int:
         return training.run(options, me, folders)
     except (DataError, RestoreError) as error:
         return _refuse(str(error))
+    except ExportError as error:
+        return _refuse(str(error), CANNOT_WRITE)
 
 
-def _refuse(message: str) -> int:
+def _refuse(message: str, code: int = WRONG_INPUT) -> int:
     print(f"error: {message}", file=sys.stderr, flush=True)
-    return WRONG_INPUT
+    return code
 
 
 def leave(code: int) -> NoReturn:

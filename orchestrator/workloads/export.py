@@ -27,13 +27,35 @@ def digest_weights(model: Any) -> str:  # Keras has no types
     return digest.hexdigest()[:16]
 
 
+class ExportError(Exception):
+    """The model could not be written; training it again would not help."""
+
+
 def export_model(model: Any, directory: str, *, is_leader: bool, with_saved_model: bool) -> None:
-    """Every member saves, since that may need all of them; the leader's files come to `directory`."""
-    if not is_leader:
-        with tempfile.TemporaryDirectory(prefix="tfo-") as scratch:
-            model.save(os.path.join(scratch, MODEL_FILE))
-        return
-    target = Path(directory)
+    """Every member saves, since that may need all of them; the leader's files come to `directory`.
+
+    Raises ExportError on the leader; what the others write is thrown away, so that they may fail.
+    """
+    import tensorflow as tf
+
+    try:
+        if is_leader:
+            _export(model, Path(directory), with_saved_model)
+        else:
+            with tempfile.TemporaryDirectory(prefix="tfo-") as scratch:
+                model.save(os.path.join(scratch, MODEL_FILE))
+    except (OSError, tf.errors.OpError) as error:
+        if is_leader:
+            raise ExportError(f"the model cannot be written to {directory}: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    """HDF5 and TensorFlow tell their own story in many words; the system's says it."""
+    number = error.errno if isinstance(error, OSError) else None
+    return os.strerror(number) if number else " ".join(str(error).split())
+
+
+def _export(model: Any, target: Path, with_saved_model: bool) -> None:
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".tmp-", dir=target) as scratch:
         made = Path(scratch) / MODEL_FILE

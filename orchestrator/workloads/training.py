@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.train import CheckpointCallback, Checkpointer, Context, ReportCallback, keras_fix, report
+from orchestrator.train.reporter import current
 from orchestrator.workloads.cluster import build_strategy, limit_threads
 from orchestrator.workloads.data import load
 from orchestrator.workloads.export import digest_weights, export_model
@@ -58,7 +59,7 @@ def run(options: Trainable, me: Context, folders: Folders) -> int:
     validate = build_validation(strategy, model, data.validation, options.batch_size)
     training = Training(options, data, plan, model, strategy, validate)
     _print_plan(training, me)
-    scores = _score(training) if plan.is_done else _fit(training, me, checkpointer, folders)
+    scores = _score(training, me) if plan.is_done else _fit(training, me, checkpointer, folders)
     _finish(training, me, folders, scores)
     return 0
 
@@ -117,15 +118,15 @@ def _callbacks(
     return callbacks
 
 
-def _score(training: Training) -> Scores:
+def _score(training: Training, me: Context) -> Scores:
     """What the last epoch would have said, where all steps were done by an earlier attempt."""
     scores = training.validate()
-    report(
-        step=training.plan.start,
-        total_steps=training.plan.total_steps,
-        val_loss=scores.val_loss,
-        val_accuracy=scores.val_accuracy,
-    )
+    done = f"all {training.plan.total_steps} steps had been done before: nothing was trained; more epochs would go on"
+    print(done, flush=True)
+    if me.is_leader:
+        current().add_note(done)
+    # No step: that this attempt starts where it ends is known from its record.
+    report(total_steps=training.plan.total_steps, val_loss=scores.val_loss, val_accuracy=scores.val_accuracy)
     return scores
 
 

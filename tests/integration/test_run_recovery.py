@@ -7,12 +7,14 @@ the cause that was recorded, the steps that were lost, the exit code and that ev
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from orchestrator.api.status import Cause, EndedAttempt
+from orchestrator.cli.session import KILLING, STOPPING
 from tests.fixtures.launcher import TRAINING, Launcher, Run, wait_until
 
 pytestmark = pytest.mark.process
@@ -98,11 +100,17 @@ def test_a_python_of_its_own_is_the_programs_business(launch: Launcher) -> None:
 
 
 def test_a_killed_runner_leaves_nothing(launch: Launcher) -> None:
-    run = launch.training(2, STEPS="100000")
-    run.in_attempt(1)
-    run.process.send_signal(signal.SIGKILL)
-    run.process.wait()
-    run.is_gone()
+    """No process, and no socket either, though a folder with a long path has it somewhere else."""
+    with tempfile.TemporaryDirectory(prefix="t-") as elsewhere:
+        run = launch.training(2, STEPS="100000", TMPDIR=elsewhere)
+        run.in_attempt(1)
+        places = (Path(elsewhere), run.folder.path)
+        assert any(path.is_socket() for place in places for path in place.rglob("*"))
+        run.process.send_signal(signal.SIGKILL)
+        run.process.wait()
+        run.is_gone()
+        assert not [path for place in places for path in place.rglob("*") if path.is_socket()]
+        assert not list(Path(elsewhere).glob("tfo-[!p]*"))
     assert "Lost" in launch.tfo("ps", "--all").stdout
 
 
@@ -234,7 +242,9 @@ def test_a_second_signal_kills(launch: Launcher) -> None:
     run.process.send_signal(signal.SIGINT)
     wait_until(lambda: run.status and run.status.attempt and run.status.attempt.stopping, "the wish to stop")
     run.process.send_signal(signal.SIGINT)
-    assert run.end(limit=10).code == 130
+    ended = run.end(limit=10)
+    assert ended.code == 130
+    assert [one["message"] for one in ended.events if one["event"] == "note"] == [STOPPING, KILLING]
     run.is_gone()
 
 
@@ -247,6 +257,14 @@ def test_a_stopped_run_is_resumed_where_it_saved(launch: Launcher) -> None:
     second = launch(str(launch.job(2)), "--resume", STEPS=str(steps[-1] + 10))
     assert second.end().code == 0
     assert f"starts attempt 1 at step {steps[-1]}" in second.log("worker-1")
+
+
+def test_a_run_starts_from_the_job_that_its_file_names(launch: Launcher) -> None:
+    assert launch.training(0, STEPS="20").end().code == 0
+    other = launch.job(1, {"checkpoint": {"everySteps": 10, "from": "training"}})
+    run = launch(str(other), "--name", "other", name="other", STEPS="30")
+    assert run.end().code == 0
+    assert "starts attempt 1 at step 20" in run.log("chief-0")
 
 
 def test_parameter_servers_end_with_the_chief_and_workers_restart_alone(launch: Launcher) -> None:

@@ -73,6 +73,7 @@ def assert_only_judged_again(words: list[str], folder: Path, done: Member) -> No
         assert other.wait() == [2]
     assert (again.output.splitlines()[-1], digest(again)) == (done.output.splitlines()[-1], digest(done))
     assert again.steps == 0
+    assert f"all {LAST} steps had been done before: nothing was trained" in again.output
     assert "cannot be restored into this model" in other.members[0].output
     assert "was it made with other arguments?" in other.members[0].output
 
@@ -89,6 +90,14 @@ def test_other_members_go_on_where_one_was_and_take_the_same_way(tmp_path: Path)
     for name in alone:
         # Only the order of additions differs. A batch lost or shown twice, or a wrong mean, would differ by far more.
         np.testing.assert_allclose(together[name], alone[name], atol=2e-3, err_msg=name)
+
+
+def test_a_model_that_cannot_be_written_is_told_once_and_ends_with_a_code_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with workload([*WORDS, "--epochs=1"], tmp_path, env={"TFO_MODEL_DIR": str(tmp_path / "file")}) as run:
+        assert run.wait() == [74]
+    last = run.members[0].output.splitlines()[-1]
+    assert last == f"error: the model cannot be written to {tmp_path / 'file'}: File exists"
 
 
 def test_an_evaluator_that_is_told_to_stop_exits_143_at_once(tmp_path: Path) -> None:

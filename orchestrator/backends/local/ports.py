@@ -1,8 +1,8 @@
 """Ports of 127.0.0.1 for the next attempt: fresh ones every time, never two runs on the same.
 
-Called by the local backend. A reservation is a lock on a small file per port, held while the attempt lives, so that
-runs side by side stay apart; the port itself stays free for the program. Ports lie below the kernel's ephemeral
-range, so that no outgoing connection takes one in the meantime.
+Called by the local backend. A reservation is a lock on a small file per port, held while the attempt lives and then
+removed, so that runs side by side stay apart; the port itself stays free for the program. Ports lie below the kernel's
+ephemeral range, so that no outgoing connection takes one in the meantime.
 """
 
 import fcntl
@@ -26,7 +26,7 @@ class Reservation:
     """Ports by member name, for one attempt."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        self._fds: list[int] = []
+        self._locks: dict[int, int] = {}
         self.ports = {name: self._reserve() for name in names}
 
     def _reserve(self) -> int:
@@ -37,15 +37,15 @@ class Reservation:
             if fd is None:
                 continue
             if _is_free(port):
-                self._fds.append(fd)
+                self._locks[port] = fd
                 return port
-            os.close(fd)
+            _unlock(port, fd)
         raise NoFreePort(f"no free port between {LOWEST} and {HIGHEST} after {TRIES} tries")
 
     def release(self) -> None:
-        for fd in self._fds:
-            os.close(fd)
-        self._fds.clear()
+        for port, fd in self._locks.items():
+            _unlock(port, fd)
+        self._locks.clear()
 
 
 def _folder() -> Path:
@@ -55,13 +55,23 @@ def _folder() -> Path:
 
 
 def _lock(port: int) -> int | None:
-    fd = os.open(_folder() / str(port), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """None: somebody else has it, or had it until this moment: a lock on a file that was removed locks nobody out."""
+    path = _folder() / str(port)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        return None
-    return fd
+        if os.path.samestat(os.fstat(fd), path.stat()):
+            return fd
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    os.close(fd)
+    return None
+
+
+def _unlock(port: int, fd: int) -> None:
+    """The file first: whoever opens it meanwhile finds that its lock is worth nothing, and tries another port."""
+    (_folder() / str(port)).unlink(missing_ok=True)
+    os.close(fd)
 
 
 def _is_free(port: int) -> bool:

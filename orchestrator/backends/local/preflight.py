@@ -22,6 +22,8 @@ from orchestrator.core import plan
 from orchestrator.core.plan import ReplicaPlan
 
 _PYTHON = re.compile(r"python(\d+(\.\d+)?)?")
+NO_COMMAND = "is missing: an image's own program is known in pods only; give a command, or a workload"
+_CUTOFF = 0.75
 _MOST_LOOKED_AT = 5000
 """Names among which the one that was meant is looked for."""
 
@@ -58,6 +60,8 @@ def _judge(job: TensorFlowJob, one: ReplicaPlan, place: programs.Place) -> Field
         near = _near(folder.name, _names((folder.parent,), Path.is_dir))
         return FieldError(path=(*path, "workingDir"), message=f"there is no folder {_quote(folder)}{near}")
     argv = programs.argv(one)
+    if not argv:
+        return FieldError(path=(*path, "command"), message=NO_COMMAND)
     message = _say_no_program(argv[0], folder, programs.environ(one, place, {})["PATH"])
     if message:
         return FieldError(path=(*path, "command", 0), message=message)
@@ -105,7 +109,7 @@ def _say_missing(file: Path) -> str:
 
 
 def _near(name: str, known: Iterable[str]) -> str:
-    nearest = suggest.find_nearest(name, known)
+    nearest = suggest.find_nearest(name, known, _CUTOFF)
     return f"; did you mean {quote(nearest)}?" if nearest else ""
 
 

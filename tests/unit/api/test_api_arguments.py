@@ -64,10 +64,15 @@ def test_values_as_yaml_gives_them(argument: Argument, value: object, read: obje
         (SIZES, 64, "expected a list of whole numbers, got 64; write [64]"),
         (SIZES, "64", "expected a list of whole numbers, got the text '64'"),
         (SIZES, [1, 2, 3, 4], "must have at most 3 entries, has 4"),
-        (SIZES, [0], "must be from 1 to 9, is 0"),
+        (SIZES, [0], "[0] must be from 1 to 9, is 0"),
+        (
+            SIZES,
+            [1, 10, "x"],
+            "[1] must be from 1 to 9, is 10; [2] expected a whole number from 1 to 9, got the text 'x'",
+        ),
         (SOME, [], "must have 1 to 3 entries, has 0"),
         (PAIR, [1], "must have 2 entries, has 1"),
-        (PAIR, [1, 0], "must be at least 1, is 0"),
+        (PAIR, [1, 0], "[1] must be at least 1, is 0"),
         (CHOICE, 5, "expected a text, got 5"),
         (CHOICE, "GRU", "unknown value 'GRU'; did you mean 'gru'? (values: gru, lstm)"),
         (
@@ -133,3 +138,9 @@ def test_normalising_gives_each_value_the_form_of_its_type_and_leaves_what_is_wr
         "seed": "x",
         "unknown": 1.0,
     }
+
+
+@pytest.mark.parametrize("text", ["[1", "1]", "[1,"])
+def test_half_a_list_is_none(text: str) -> None:
+    with pytest.raises(WrongValue, match=r"expected a list such as 128,64 or \[128,64\], got the text"):
+        read_text(SIZES, text)

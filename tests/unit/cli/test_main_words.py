@@ -202,3 +202,13 @@ def test_what_the_parser_says_twice_agrees_with_where_it_comes_from() -> None:
         run_folder.RUNS_VARIABLE,
         run_folder.DEFAULT_RUNS,
     )
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["logs job -f worker-0 --tail 2", "logs -f --tail=2 job worker-0", "logs --tail 2 job -f worker-0"],
+)
+def test_the_replica_may_stand_behind_flags(line: str) -> None:
+    assert parse(line) == LogsOptions(
+        runs_dir=Path("tfo-runs"), run="job", replica="worker-0", follow=True, tail=2
+    )

@@ -42,7 +42,7 @@ def test_the_text_of_a_small_job(capsys: pytest.CaptureFixture[str]) -> None:
 cnn on kubernetes: 2 replicas, MultiWorkerMirrored, attempt 1
   namespace  default
   service    cnn-tfo (headless)
-  ports      one for each attempt in turn, 32 in all
+  ports      2222-2253, one for each attempt in turn
 
 environment of every replica
   TFO_ATTEMPT=1

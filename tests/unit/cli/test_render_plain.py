@@ -81,7 +81,7 @@ def test_a_failure_tells_the_reason_and_the_last_lines_of_its_cause() -> None:
         plain.close(build_failure())
     assert stream.getvalue() == (
         "\n"
-        "digits-cnn/3 failed after 1:12   3 restarts   14 steps lost\n"
+        "digits-cnn/3 failed after 1:12   step 420   3 restarts   14 steps lost\n"
         "\n"
         "BackoffLimitExceeded: worker-1 exited with code 1; backoffLimit 3 is used up\n"
         "last lines of worker-1, attempt 4:\n"

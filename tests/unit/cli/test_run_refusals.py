@@ -62,6 +62,20 @@ def test_a_run_to_resume_from_that_is_not_there(reference: str, capsys: pytest.C
     assert "no run" in said
 
 
+def test_a_job_of_the_file_to_start_from_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    make_run(Path("tfo-runs"), "train")
+    said = refused(capsys, "--set", "spec.checkpoint.from=trian", "--", "true")
+    assert said.startswith("tfo: spec.checkpoint.from: no run of a job 'trian'")
+    assert said.endswith("did you mean 'train'?\n")
+
+
+def test_a_job_to_resume_from_behind_no_equals_sign(capsys: pytest.CaptureFixture[str]) -> None:
+    said = refused(capsys, "cnn", "--resume", "train")
+    assert said.startswith(
+        "tfo run: unexpected argument 'train'; a run to resume stands behind '=': --resume=train"
+    )
+
+
 def test_a_program_without_the_two_dashes(capsys: pytest.CaptureFixture[str]) -> None:
     assert refused(capsys, "true").endswith("; did you mean: tfo run -- true\n")
     assert refused(capsys, "no-such-program").endswith("and there is no file of this name\n")

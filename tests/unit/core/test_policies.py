@@ -137,6 +137,7 @@ def built_in(rules: tuple[ExitCodeRule, ...] = ()) -> JobSpec:
 
 def test_a_built_in_program_that_refuses_its_input_is_not_tried_again() -> None:
     assert reason(built_in(), exit_code=2) is Reason.WRONG_INPUT
+    assert reason(built_in(), exit_code=74) is Reason.MODEL_LOST
     assert reason(built_in((RESTART_ON_2,)), exit_code=2) is None
     assert reason(built_in(), exit_code=1) is None
     assert reason(built_in(), cause=Cause.AGENT_LOST, exit_code=2) is None

@@ -130,3 +130,14 @@ def test_folders_that_nobody_may_look_into_are_no_obstacle(place: Place) -> None
     hidden = Place(folder=place.folder, environ={"PATH": f"tools{os.pathsep}train.py"})
     (found,) = errors(job(template(command=["trianer"])), hidden)
     assert found.endswith("did you mean 'trainer'?")
+
+
+def test_an_image_has_no_program_of_its_own_here(place: Place) -> None:
+    assert errors(job(template(image="registry/image")), place) == [
+        f"{CONTAINER}.command: is missing: an image's own program is known in pods only; give a command, or a workload"
+    ]
+
+
+def test_among_thousands_of_programs_only_a_close_name_is_meant(place: Place) -> None:
+    assert "did you mean" not in errors(job(template(command=["traitors"])), place)[0]
+    assert "did you mean 'trainer'?" in errors(job(template(command=["trianer"])), place)[0]

@@ -145,6 +145,19 @@ def test_a_replica_left_behind_in_an_older_attempt_holds_nobody_back() -> None:
     assert store.progress(KEY.uid).step == 50
 
 
+@pytest.mark.parametrize(("restored", "loss"), [(50, "0.25"), (None, None)])
+def test_what_was_measured_of_weights_that_are_lost_is_shown_no_more(
+    restored: int | None, loss: str | None
+) -> None:
+    store = build_store()
+    store.fold(KEY, Role.CHIEF, 0, build_report(1, 1, 60, metrics={"loss": 0.25}), later(4))
+    again = replaced(RUNNING, attempt=build_attempt(2, restore_step=restored))
+    store.observe_status(build_job(), again, later(10))
+    assert store.progress(KEY.uid).loss == loss
+    store.fold(KEY, Role.CHIEF, 0, build_report(2, 1, 1, metrics={"loss": 2.0}), later(12))
+    assert store.progress(KEY.uid).loss == "2"
+
+
 def test_rates_come_from_the_window_and_sink_in_silence() -> None:
     store = build_store()
     fold_training(store, 10)
