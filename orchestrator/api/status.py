@@ -117,7 +117,8 @@ class Halted(_Struct, frozen=True):
 class Attempt(_Struct, frozen=True, kw_only=True):
     """One fixed membership with one cluster map. Every TF_CONFIG is rendered from this record.
 
-    `workers`: how many workers the spec asked for when it was opened (members may be fewer, see minReplicas).
+    `workers`: how many workers the spec asked for when it was opened, less those that it has given up since and that
+    had been left out (members may be fewer, see minReplicas).
     `broken_since`: when the loss of a member was first seen; from then on the attempt can only end. `halted`:
     members whose program is in job-control stop.
     """

@@ -128,14 +128,22 @@ def _disruption_notice(turn: Turn, attempt: Attempt, gang: tuple[MemberFate, ...
 
 
 def _resize(turn: Turn, attempt: Attempt) -> Decision | None:
-    """The spec's number of workers changed, or a left-out worker's place can be filled again."""
-    missing = _missing_seats(turn, attempt)
-    if turn.spec.strategy is Strategy.INDEPENDENT or not _are_ready(turn, missing):
+    """The spec has no seat any more for a member, or others can take part as well."""
+    if turn.spec.strategy is Strategy.INDEPENDENT:
         return None
-    has_changed = membership.replicas(turn.spec, Role.WORKER) != attempt.workers
-    if has_changed or (missing and _may_grow(turn, attempt)):
+    has_to_shrink = not turn.members.keys() <= set(membership.trainer_seats(turn.spec))
+    if has_to_shrink or _can_grow(turn, attempt):
         return stopping.begin(turn, attempt, Cause.RESIZE)
     return None
+
+
+def _can_grow(turn: Turn, attempt: Attempt) -> bool:
+    """Whoever is missing is ready: new workers are taken in at once, those that were left out when it is worth it."""
+    missing = _missing_seats(turn, attempt)
+    if not missing or not _are_ready(turn, missing):
+        return False
+    has_new = membership.replicas(turn.spec, Role.WORKER) > attempt.workers
+    return has_new or _is_worth_it(turn, attempt)
 
 
 def _are_ready(turn: Turn, seats: list[membership.Seat]) -> bool:
@@ -150,7 +158,7 @@ def _missing_seats(turn: Turn, attempt: Attempt) -> list[membership.Seat]:
     return [seat for seat in membership.trainer_seats(turn.spec) if seat not in present]
 
 
-def _may_grow(turn: Turn, attempt: Attempt) -> bool:
+def _is_worth_it(turn: Turn, attempt: Attempt) -> bool:
     """Right after a committed checkpoint, at most once in ten minutes."""
     seen = turn.checkpoint_step
     has_saved = seen is not None and seen != turn.recorded_checkpoint
@@ -158,6 +166,7 @@ def _may_grow(turn: Turn, attempt: Attempt) -> bool:
 
 
 def _run(turn: Turn, attempt: Attempt, gang: tuple[MemberFate, ...]) -> Decision:
+    turn, attempt = _without_given_up(turn, attempt)
     entered, events = _entered(turn, attempt, gang)
     if not turn.has_agents:
         missing = _missing_pods(turn, attempt, gang)
@@ -169,6 +178,13 @@ def _run(turn: Turn, attempt: Attempt, gang: tuple[MemberFate, ...]) -> Decision
         events=events,
         requeue_after=_next_look(turn, attempt, gang),
     )
+
+
+def _without_given_up(turn: Turn, attempt: Attempt) -> tuple[Turn, Attempt]:
+    """Seats that the spec has given up had been left out, so nobody has to stop; if they come back they are new."""
+    workers = min(attempt.workers, membership.replicas(turn.spec, Role.WORKER))
+    attempt = replace(attempt, workers=workers)
+    return turn.with_status(replace(turn.status, attempt=attempt)), attempt
 
 
 def _entered(

@@ -107,8 +107,9 @@ def replica_statuses(turn: Turn) -> dict[str, ReplicaStatus]:
 
 
 def _count(turn: Turn, desired: int, replicas: Iterable[Replica]) -> ReplicaStatus:
+    """Ready of those that are desired: one that the spec has given up may live on for a while."""
     phases = [one.phase for one in replicas]
-    ready = sum(1 for one in replicas if _is_ready(turn, one))
+    ready = sum(1 for one in replicas if one.index < desired and _is_ready(turn, one))
     return ReplicaStatus(
         desired=desired,
         ready=ready,

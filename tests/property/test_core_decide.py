@@ -81,6 +81,18 @@ def test_actions_touch_only_what_is_there_and_fill_only_what_is_empty(seen: Obse
 
 @MANY
 @given(observations())
+def test_no_gang_member_is_deleted_while_its_attempt_goes_on(seen: Observed) -> None:
+    """It would be a loss, whatever the reason: who has to go is asked to stop, with all others."""
+    decision = decide(seen, NOW)
+    attempt = decision.status.attempt
+    is_open = attempt is not None and attempt.stopping is None and not decision.status.phase.is_final
+    members = attempt.members if attempt is not None and is_open else ()
+    gang = {one.uid for one in members if membership.is_gang(seen.job.spec, one.role)}
+    assert gang.isdisjoint(one.uid for one in decision.actions if isinstance(one, DeleteReplica))
+
+
+@MANY
+@given(observations())
 def test_nothing_that_was_counted_is_taken_back(seen: Observed) -> None:
     before, after = seen.status, decide(seen, NOW).status
     limit = seen.job.spec.run_policy.backoff_limit

@@ -12,9 +12,9 @@ from tests.simulation.jobs import WITHOUT_AGENTS, gang, make_job
 from tests.unit.core.build import World
 
 
-def with_workers(job: TensorFlowJob, count: int) -> TensorFlowJob:
+def with_workers(job: TensorFlowJob, count: int, least: int | None = None) -> TensorFlowJob:
     """The same job, resized."""
-    return replace(job, spec=replace(job.spec, replica_specs=gang(count)))
+    return replace(job, spec=replace(job.spec, replica_specs=gang(count, least=least)))
 
 
 def world_of(workers: int = 2, least: int | None = None, **recovery: object) -> World:
@@ -197,18 +197,42 @@ def test_fewer_workers() -> None:
     assert "worker-1" not in world.pods
 
 
-def elastic() -> World:
+def test_a_member_whose_seat_is_gone_stops_with_all_others_though_a_worker_is_missing() -> None:
+    world = elastic(3)
+    world.job = with_workers(world.job, 2, least=1)
+    decision = world.step()
+    orders = {world.order(decision, name) for name in ("chief-0", "worker-0", "worker-2")}
+    assert (decision.actions, orders) == ((), {SaveAndStop(1, 30.0)})
+
+
+def test_a_worker_that_was_left_out_and_is_given_up_stops_nobody() -> None:
+    world = elastic()
+    world.create("worker-1")
+    world.job = with_workers(world.job, 1, least=1)
+    decision = world.step()
+    assert [one.uid for one in decision.actions if isinstance(one, DeleteReplica)] == ["worker-1.1"]
+    assert (world.opened().stopping, world.opened().workers, world.status.ready) == (None, 1, "2/2")
+    world.carry_out(decision)
+    world.job = with_workers(world.job, 2, least=1)
+    world.carry_out(world.step())
+    world.step()
+    wish = world.opened().stopping
+    assert wish is not None
+    assert wish.cause is Cause.RESIZE
+
+
+def elastic(workers: int = 2) -> World:
     """Worker 1 was left out."""
-    world = World(make_job(gang(2, least=1)))
+    world = World(make_job(gang(workers, least=1)))
     world.services = ("job-tfo",)
-    world.create("chief-0")
-    world.create("worker-0")
+    for name in ("chief-0", "worker-0", "worker-2")[:workers]:
+        world.create(name)
     world.step()
     for _ in range(3):
         world.obedient = True
         decision = world.step(60 if world.status.attempt is None else 0)
         world.carry_out(replace(decision, actions=()))
-    assert len(world.opened().members) == 2
+    assert len(world.opened().members) == workers
     return world
 
 
