@@ -134,7 +134,8 @@ class ReplicaSpec(_Struct, frozen=True):
             int,
             Meta(
                 description="Workers only: with fewer than `replicas` but at least this many, training goes on "
-                "when a lost worker cannot be replaced. Default: replicas (no elasticity).",
+                "when a lost worker cannot be replaced. Needs agents (`recovery.agent`). Default: replicas (no "
+                "elasticity).",
                 ge=1,
                 le=MAX_REPLICAS,
             ),

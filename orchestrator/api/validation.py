@@ -14,6 +14,7 @@ from orchestrator.api.programs import roles_of
 from orchestrator.api.types import (
     MAX_NAME_LENGTH,
     MAX_REPLICAS,
+    AgentMode,
     Role,
     Strategy,
     SuccessPolicy,
@@ -25,6 +26,7 @@ Rule = Callable[[TensorFlowJob], Iterator[FieldError]]
 _ROLES: Path = ("spec", "replicaSpecs")
 _WORKER: Path = (*_ROLES, "worker")
 _STRATEGY: Path = ("spec", "strategy")
+_AGENT: Path = ("spec", "recovery", "agent")
 NAME_PATTERN = "[a-z]([-a-z0-9]*[a-z0-9])?"
 _DNS_1035 = re.compile(NAME_PATTERN)
 _DNS_1123 = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
@@ -141,6 +143,9 @@ def _check_elasticity(job: TensorFlowJob) -> Iterator[FieldError]:
         elif replicas.min_replicas > replicas.replicas:
             message = f"must be at most replicas ({replicas.replicas:,}), is {replicas.min_replicas:,}"
             yield FieldError(path=path, message=message, related=((*_WORKER, "replicas"),))
+        elif replicas.min_replicas < replicas.replicas and job.spec.recovery.agent is AgentMode.DISABLED:
+            message = "only with agents can a job go on with fewer workers; leave it out, or let the agent be Enabled"
+            yield FieldError(path=path, message=message, related=(_AGENT,))
 
 
 def _check_success(job: TensorFlowJob) -> Iterator[FieldError]:

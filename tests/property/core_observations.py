@@ -59,7 +59,9 @@ def jobs(draw: st.DrawFn) -> TensorFlowJob:
     policy = draw(st.sampled_from(RestartPolicy))
     one = ReplicaSpec(restart_policy=policy)
     worker = ReplicaSpec(replicas=draw(st.integers(1, 3)), restart_policy=policy)
-    if strategy is Strategy.MULTI_WORKER_MIRRORED and draw(st.booleans()):
+    agent = draw(st.sampled_from(AgentMode))
+    is_elastic = strategy is Strategy.MULTI_WORKER_MIRRORED and agent is AgentMode.ENABLED
+    if is_elastic and draw(st.booleans()):
         worker = ReplicaSpec(replicas=worker.replicas, min_replicas=1)
     is_served = strategy is Strategy.PARAMETER_SERVER
     specs = ReplicaSpecs(
@@ -75,7 +77,7 @@ def jobs(draw: st.DrawFn) -> TensorFlowJob:
         success=success,
         run_policy=draw(run_policies()),
         recovery=Recovery(
-            agent=draw(st.sampled_from(AgentMode)),
+            agent=agent,
             hang_timeout_seconds=draw(st.sampled_from([0, 30])),
             start_timeout_seconds=draw(st.sampled_from([0, 60])),
             exit_codes=draw(

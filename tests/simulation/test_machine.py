@@ -98,13 +98,15 @@ def roles() -> st.SearchStrategy[tuple[Strategy, ReplicaSpecs, SuccessPolicy]]:
 @st.composite
 def jobs(draw: st.DrawFn) -> TensorFlowJob:
     strategy, specs, policy = draw(roles())
+    is_elastic = specs.worker is not None and specs.worker.min_replicas is not None
+    modes = [AgentMode.ENABLED] * 2 + [AgentMode.ENABLED if is_elastic else AgentMode.DISABLED]
     return make_job(
         specs,
         strategy=strategy,
         success=policy,
         run_policy=RunPolicy(backoff_limit=draw(st.sampled_from([0, 2, 100, 100]))),
         recovery=Recovery(
-            agent=draw(st.sampled_from([AgentMode.ENABLED, AgentMode.ENABLED, AgentMode.DISABLED])),
+            agent=draw(st.sampled_from(modes)),
             hang_timeout_seconds=30,
             start_timeout_seconds=60,
         ),

@@ -7,6 +7,7 @@ from orchestrator.api.defaults import default
 from orchestrator.api.overrides import apply
 from orchestrator.api.types import ReplicaSpecs
 from orchestrator.api.update import validate_update
+from orchestrator.api.validation import validate
 from tests.fixtures.job_texts import job_text, load_one
 
 OLD = load_one(
@@ -65,6 +66,16 @@ def test_templates_may_change_while_the_job_is_suspended() -> None:
     assert changes("template.spec.x=1", "replicaSpecs.worker.template.spec.x=1", suspended=True) == []
     assert changes("template.spec.x=1", "runPolicy.suspend=false", suspended=True) == []
     assert changes("strategy=Independent", suspended=True) == ["spec.strategy"]
+
+
+def test_a_job_without_agents_cannot_become_one_that_goes_on_with_fewer_workers() -> None:
+    """The update itself may be made, but what comes of it is no valid job."""
+    bare = apply(OLD, ["recovery.agent=Disabled"]).job
+    new = apply(bare, ["replicaSpecs.worker.minReplicas=1"]).job
+    assert validate_update(bare, new) == ()
+    assert [error.path for error in validate(default(new))] == [
+        ("spec", "replicaSpecs", "worker", "minReplicas")
+    ]
 
 
 def test_a_role_cannot_go() -> None:

@@ -24,6 +24,7 @@ def test_a_valid_job_has_no_errors() -> None:
         cnn(roles="{worker: {replicas: 3000}}"),
         cnn(roles="{chief: {}, worker: {replicas: 2, minReplicas: 1}, evaluator: {}}"),
         own("{chief: {}, worker: {replicas: 2}, ps: {replicas: 2}, evaluator: {}}", SERVERS),
+        own("{worker: {replicas: 2, minReplicas: 2}}", "recovery: {agent: Disabled}"),
         own("{worker: {replicas: 4}}", "strategy: Independent"),
         own("{chief: {}}", "strategy: Independent"),
         own("{worker: {}}", "successPolicy: AllWorkers"),
@@ -83,6 +84,11 @@ def test_jobs_that_are_valid(text: str) -> None:
         (
             own("{worker: {replicas: 2, minReplicas: 3}}"),
             "6:53: spec.replicaSpecs.worker.minReplicas: must be at most replicas (2), is 3",
+        ),
+        (
+            own("{worker: {replicas: 2, minReplicas: 1}}", "recovery: {agent: Disabled}"),
+            "6:53: spec.replicaSpecs.worker.minReplicas: only with agents can a job go on with fewer workers; leave it "
+            "out, or let the agent be Enabled",
         ),
         (
             own("{chief: {}}", "successPolicy: AllWorkers"),
