@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from orchestrator.api.status import JobStatus, Member
-from orchestrator.api.types import JsonObject, TensorFlowJob
+from orchestrator.api.types import AgentMode, JsonObject, TensorFlowJob
 from orchestrator.backends.local import gpus, programs
 from orchestrator.backends.local.layout import Layout
 from orchestrator.cli import folders
@@ -88,7 +88,7 @@ def replicas(
 
     `folder`: where programs run locally; `most`: how many of each role, None for all.
     """
-    known = replace(job, metadata=replace(job.metadata, uid=job.metadata.uid or _UID))
+    known = _known(job, is_local=is_local)
     seconds = folders.REPORT_SECONDS if is_local else _POD_REPORT_SECONDS
     made = plan.plan(known, _folders(known, folder, is_local=is_local), report_seconds=seconds)
     members = _members(known, made.replicas, is_local=is_local)
@@ -97,6 +97,13 @@ def replicas(
         last = membership.replicas(job.spec, one.role) - 1
         if most is None or one.index < most - 1 or one.index == last:
             yield _replica(known, one, (me, members), place)
+
+
+def _known(job: TensorFlowJob, *, is_local: bool) -> TensorFlowJob:
+    """With a UID; and on this machine there are always agents."""
+    recovery = replace(job.spec.recovery, agent=AgentMode.ENABLED) if is_local else job.spec.recovery
+    metadata = replace(job.metadata, uid=job.metadata.uid or _UID)
+    return replace(job, metadata=metadata, spec=replace(job.spec, recovery=recovery))
 
 
 def _folders(job: TensorFlowJob, folder: Path, *, is_local: bool) -> plan.Folders:
@@ -127,7 +134,7 @@ def _replica(
     place: programs.Place | None,
 ) -> ReplicaView:
     me, members = seat
-    ordered = wanted.attempt_env(job.spec, members, me) | wanted.start_env(ATTEMPT, None)
+    ordered = wanted.attempt_env(job.spec, members, me) | wanted.start_env(job.spec, ATTEMPT, None)
     config = ordered.pop(env.TF_CONFIG, None)
     own = programs.environ(one, place, _devices(one)) if place else one.env | _env_from(job, one)
     working_dir = str(programs.working_dir(one, place)) if place else one.working_dir

@@ -117,7 +117,6 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     services: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()
     progress: Progress = Progress()
-    checkpoint_step: int | None = None
     leader_since: datetime | None = None
     ports: dict[str, int] = {}
     stop_request: StopRequest | None = None

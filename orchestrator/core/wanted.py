@@ -4,7 +4,7 @@ Called by `decide`. The environment of an attempt is made here; that of the job 
 """
 
 from orchestrator.api.status import Attempt, Member, Side
-from orchestrator.api.types import JobSpec, Role, Strategy
+from orchestrator.api.types import AgentMode, JobSpec, Role, Strategy
 from orchestrator.core import membership, tf_config
 from orchestrator.protocol import environment as env
 from orchestrator.protocol.messages import Run
@@ -28,13 +28,17 @@ def _places(spec: JobSpec, members: tuple[Member, ...]) -> list[membership.Seat]
     return [(one.role, one.index) for one in members if membership.is_trainer(one.role)]
 
 
-def start_env(run: int, restore_step: int | None) -> dict[str, str]:
-    return {env.ATTEMPT: str(run), env.RESTORE_STEP: "" if restore_step is None else str(restore_step)}
+def start_env(spec: JobSpec, run: int, restore_step: int | None) -> dict[str, str]:
+    """Without agents nobody tells us of checkpoints: the program restores the newest one that it finds."""
+    found = {env.ATTEMPT: str(run)}
+    if spec.recovery.agent is AgentMode.ENABLED:
+        found[env.RESTORE_STEP] = "" if restore_step is None else str(restore_step)
+    return found
 
 
 def run_member(spec: JobSpec, attempt: Attempt, me: Member) -> Run:
     """The order that starts this member's program of this attempt."""
-    found = attempt_env(spec, attempt.members, me) | start_env(attempt.number, attempt.restore_step)
+    found = attempt_env(spec, attempt.members, me) | start_env(spec, attempt.number, attempt.restore_step)
     return Run(attempt=attempt.number, env=found)
 
 
@@ -42,5 +46,5 @@ def run_side(spec: JobSpec, attempt: Attempt | None, side: Side) -> Run:
     """The order that starts a replica outside the gang, under its own run number."""
     me = Member(role=side.role, index=side.index, uid=side.uid, address=side.address)
     members = attempt.members if attempt else ()
-    found = attempt_env(spec, members, me) | start_env(side.run, side.restore_step)
+    found = attempt_env(spec, members, me) | start_env(spec, side.run, side.restore_step)
     return Run(attempt=side.run, env=found)

@@ -1,7 +1,8 @@
 """Who this process is in its job: the environment that the agent set, or else TF_CONFIG, or else a single process.
 
-Called by users' programs, the built-in workloads and the rest of `train`. Reads environment variables only; it must
-not fail on a malformed one (TensorFlow says what is wrong with TF_CONFIG). Python 3.9, standard library only.
+Called by users' programs, the built-in workloads and the rest of `train`. Reads environment variables and, where
+nobody has decided which checkpoint to restore, the names in one folder. It must not fail on a malformed variable
+(TensorFlow says what is wrong with TF_CONFIG). Python 3.9, standard library only.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
+from functools import cache
 from typing import Dict, List, Mapping, Optional, Tuple
 
 from orchestrator.protocol import environment as env
+from orchestrator.protocol.checkpoints import latest_step
 
 CHIEF_ROLES = ("chief", "master")
 EVALUATOR = "evaluator"
@@ -24,8 +27,9 @@ class Context:
     """This process's place in its job and where its files belong.
 
     `rank` is the position among the members that train (chief first), of `world_size`; an evaluator is alone.
-    `restore_step`: the checkpoint that every member of this attempt restores, None: start fresh. Folders are None
-    where nobody chose one. Outside any job: role chief, rank 0 of 1, attempt 0.
+    `restore_step`: the checkpoint that every member of this attempt restores, None: start fresh. In a job without
+    agents it is the newest one that this process found when it looked first. Folders are None where nobody chose one.
+    Outside any job: role chief, rank 0 of 1, attempt 0.
     """
 
     job: str = ""
@@ -81,8 +85,21 @@ def _number(environ: Mapping[str, str], name: str, default: int) -> int:
 
 
 def _restore_step(environ: Mapping[str, str]) -> Optional[int]:
+    if env.RESTORE_STEP not in environ:
+        directory = environ.get(env.CHECKPOINT_DIR)
+        return _newest_at_first(directory) if directory else None
     step = _number(environ, env.RESTORE_STEP, -1)
     return step if step >= 0 else None
+
+
+@cache
+def _newest_at_first(directory: str) -> Optional[int]:
+    """Looked up once in a process: what it saves itself later is not what it goes on from.
+
+    Members that start at different moments agree all the same: nobody saves before everybody has started, and no
+    older attempt is left that could.
+    """
+    return latest_step(directory)
 
 
 def _place(tf_config: str) -> Tuple[str, int, int, int]:

@@ -46,10 +46,10 @@ class Disk:
 class Program:
     """One process tree. `is_alive` until its end; a frozen one (SIGSTOP) does nothing but exist."""
 
-    def __init__(self, seat: Seat, environ: dict[str, str], on_end: OnEnd) -> None:
+    def __init__(self, seat: Seat, environ: dict[str, str], disk: Disk, on_end: OnEnd) -> None:
         self.seat = seat
         self.run = int(environ[env.ATTEMPT])
-        self.restore = int(environ[env.RESTORE_STEP]) if environ.get(env.RESTORE_STEP) else None
+        self.restore = restore_step_of(environ, disk)
         self.cluster = cluster_of(environ)
         self.is_alive = True
         self.is_frozen = False
@@ -95,6 +95,14 @@ class Program:
             self.training.terminate(self)
 
 
+def restore_step_of(environ: dict[str, str], disk: Disk) -> int | None:
+    """As `orchestrator.train` reads it: where nobody says which, the newest that is there now."""
+    chosen = environ.get(env.RESTORE_STEP)
+    if chosen is None:
+        return disk.step
+    return int(chosen) if chosen else None
+
+
 def cluster_of(environ: dict[str, str]) -> dict[str, list[str]]:
     """Its cluster map, {} for a program that is alone."""
     config = json.loads(environ.get(env.TF_CONFIG, "{}"))
@@ -126,9 +134,15 @@ class Training:
     def _begin(self) -> None:
         if self.step is None and not self.is_over and self._can_step():
             leader = self._leader()
+            assert self._is_agreed(), "I7: members restore different steps"
             self.step = leader.restore or 0
             self.is_evaluator = leader.seat[0] is Role.EVALUATOR
             self._tick()
+
+    def _is_agreed(self) -> bool:
+        """Whoever trains in step goes on from the same state; who only serves has none."""
+        restored = {one.restore for one in self.members.values()}
+        return len(restored) == 1 or self.script.strategy is Strategy.PARAMETER_SERVER
 
     def _leader(self) -> Program:
         return min(self.members.values(), key=lambda one: (list(Role).index(one.seat[0]), one.seat[1]))

@@ -6,6 +6,7 @@ reads, writes and controllers go wrong.
 
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
@@ -178,6 +179,17 @@ def test_with_and_without_agents_jobs_come_to_the_same_end(
     without = end_of(job(plan, limit, rules, AgentMode.DISABLED), faults)
     event(f"{with_agents.phase} {plan[0]}")
     assert summary(with_agents) == summary(without)
+
+
+@pytest.mark.parametrize("mode", AgentMode)
+def test_training_goes_on_from_the_newest_save(mode: AgentMode) -> None:
+    """With agents the record says which; without, the programs find it."""
+    world = World(make_job(recovery=Recovery(agent=mode)), Script(steps=20, save_every=5))
+    world.wait_until(lambda: any(one.step == 8 for one in world.living))
+    world.program("worker-1").end(signal=9)
+    world.wait_until(lambda: len([one for one in world.living if one.run == 2]) == 3)
+    assert {one.restore for one in world.living} == {5}
+    assert world.finish().phase is Phase.SUCCEEDED
 
 
 DISRUPTIONS = st.builds(

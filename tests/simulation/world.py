@@ -216,14 +216,14 @@ class World(AgentWorld):
             self.clock.after(0.1, lambda: self.cluster.end(uid, exit_code=1, last_lines=("last words",)))
 
     def render_pod(self, action: CreateReplica) -> None:
-        """What a backend without agents puts into the pod: rendered from the record, newest checkpoint restored."""
+        """What a backend without agents puts into the pod: rendered from the record."""
         if self.has_agents:
             return
         spec, status = self.job.spec, self.status
         members = status.attempt.members if status.attempt else ()
         other = Member(role=action.role, index=action.index, uid="", address="evaluator:1")
         me = next((one for one in members if (one.role, one.index) == (action.role, action.index)), other)
-        env = rendering.attempt_env(spec, members, me) | rendering.start_env(action.attempt, self.disk.step)
+        env = rendering.attempt_env(spec, members, me) | rendering.start_env(spec, action.attempt, None)
         self._pod_envs[action.role, action.index, action.attempt] = env
 
     def _pod_ended(self, uid: str, exit_code: int | None, signal: int | None) -> None:
@@ -265,7 +265,7 @@ class World(AgentWorld):
     def _make(
         self, uid: str, seat: Seat, environ: dict[str, str], on_end: Callable[[int | None, int | None], None]
     ) -> Program:
-        program = self.programs[uid] = Program(seat, environ, on_end)
+        program = self.programs[uid] = Program(seat, environ, self.disk, on_end)
         return program
 
     def _join(self, program: Program) -> None:

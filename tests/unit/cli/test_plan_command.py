@@ -114,6 +114,17 @@ def test_json_for_kubernetes_has_names_ports_and_one_cluster(
     )
 
 
+@pytest.mark.parametrize(("where", "is_decided"), [("", False), ("--on local", True)])
+def test_without_agents_nobody_decides_which_step_is_restored(
+    capsys: pytest.CaptureFixture[str], where: str, is_decided: bool
+) -> None:
+    """On this machine there are always agents."""
+    found = planned(capsys, f"cnn --set recovery.agent=Disabled {where}")
+    replicas = found["replicas"]
+    assert isinstance(replicas, list)
+    assert ["TFO_RESTORE_STEP" in one["env"] for one in replicas] == [is_decided] * len(replicas)
+
+
 def test_json_for_this_machine_has_what_is_known_before_the_start(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,10 +1,13 @@
 """Who a training process is: by the agent's variables, by TF_CONFIG alone, or by nothing at all."""
 
 import json
+from pathlib import Path
 
 import pytest
 
-from orchestrator.train.membership import Context, read_context
+from orchestrator.protocol.checkpoints import checkpoint_path
+from orchestrator.train.checkpointer import Checkpointer
+from orchestrator.train.membership import Context, context, read_context
 
 
 def tf_config(role: str, index: int, **cluster: int) -> str:
@@ -70,6 +73,34 @@ def test_a_malformed_tf_config_is_for_tensorflow_to_complain_about(config: str) 
 def test_malformed_numbers_count_as_absent() -> None:
     me = read_context({"TFO_RANK": "first", "TFO_RESTORE_STEP": "", "TFO_CHECKPOINT_KEEP": "0"})
     assert (me.rank, me.restore_step, me.checkpoint_keep) == (0, None, 1)
+
+
+def save(folder: Path, step: int) -> None:
+    Path(checkpoint_path(str(folder), step)).mkdir(parents=True)
+
+
+def test_who_is_told_no_step_goes_on_from_the_newest_that_it_finds(tmp_path: Path) -> None:
+    """Nobody decides it in a job without agents."""
+    save(tmp_path, 5)
+    save(tmp_path, 40)
+    found = {"TFO_CHECKPOINT_DIR": str(tmp_path)}
+    assert read_context(found).restore_step == 40
+    assert read_context({**found, "TFO_RESTORE_STEP": ""}).restore_step is None
+    assert read_context({**found, "TFO_RESTORE_STEP": "5"}).restore_step == 5
+    assert read_context({"TFO_CHECKPOINT_DIR": ""}).restore_step is None
+    assert read_context({"TFO_CHECKPOINT_DIR": str(tmp_path / "nothing")}).restore_step is None
+
+
+def test_what_is_saved_after_the_first_look_is_not_what_training_went_on_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program may ask when it has long been saving, such as with its first report."""
+    monkeypatch.setenv("TFO_CHECKPOINT_DIR", str(tmp_path))
+    monkeypatch.delenv("TFO_RESTORE_STEP", raising=False)
+    saver = Checkpointer()
+    assert saver.save_state(7, lambda folder: None)
+    assert saver.latest_step() == 7
+    assert context().restore_step is None
 
 
 def test_an_evaluator_never_leads() -> None:
