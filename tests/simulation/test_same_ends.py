@@ -4,21 +4,25 @@ Properties over whole jobs: the same faults at the same points of the training, 
 reads, writes and controllers go wrong.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from orchestrator.api.status import JobStatus, Phase
 from orchestrator.api.types import (
     AgentMode,
     ExitCodeAction,
     ExitCodeRule,
+    JobSpec,
     Recovery,
     ReplicaSpec,
     ReplicaSpecs,
     RestartPolicy,
+    Role,
     RunPolicy,
     Strategy,
     SuccessPolicy,
@@ -30,6 +34,7 @@ from orchestrator.core.observed import Disruption
 from tests.simulation.jobs import gang, make_job, servers
 from tests.simulation.network import FAIR, FOUL
 from tests.simulation.programs import Script
+from tests.simulation.test_bad_histories import scaled
 from tests.simulation.world import World
 
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -66,15 +71,35 @@ class Fault:
             cluster.delete(uid, 30.0, foreign=True)
         elif self.kind == "vanished":
             cluster.vanish(uid)
-        elif self.kind == "node":
+        elif self.kind in ("node", "late node"):
             node = world.node_of(name)
             cluster.lose_node(node)
-            world.advance(1)
+            world.advance(1 if self.kind == "node" else 30)
             cluster.announce_loss(node)
             world.advance(1)
             cluster.restore_node(node)
 
 
+@dataclass(frozen=True)
+class Wish:
+    """What the user changes, so many seconds after everybody trains: another number of workers, or a suspension."""
+
+    after: float
+    kind: str
+    number: int
+
+    def strike(self, world: World) -> None:
+        if self.kind == "scale":
+            world.backend.edit(world.key, lambda spec: scaled(spec, self.number))
+            return
+        world.backend.edit(world.key, lambda spec: suspended(spec, True))
+        world.wait_until(lambda: world.status.phase in RESTING and not world.living)
+        world.advance(self.number)
+        world.backend.edit(world.key, lambda spec: suspended(spec, False))
+
+
+RESTING = (Phase.SUSPENDED, Phase.SUCCEEDED, Phase.FAILED)
+WISHES = st.builds(Wish, st.floats(0, 12), st.sampled_from(["scale", "suspend"]), st.integers(1, 3))
 FAULTS = st.one_of(
     st.builds(
         Fault, st.floats(0, 12), st.integers(0, 4), st.just("exit"), st.sampled_from([1, 3, 128, 143, 255])
@@ -96,12 +121,12 @@ RULES = (
 
 
 @st.composite
-def plans(draw: st.DrawFn) -> tuple[Strategy, ReplicaSpecs, SuccessPolicy]:
+def plans(draw: st.DrawFn, strategy: Strategy | None = None) -> tuple[Strategy, ReplicaSpecs, SuccessPolicy]:
     policy = draw(st.sampled_from(RestartPolicy))
     role = ReplicaSpec(replicas=draw(st.integers(1, 2)), restart_policy=policy)
     one = ReplicaSpec(restart_policy=policy)
     evaluator = one if draw(st.booleans()) else None
-    strategy = draw(st.sampled_from(Strategy))
+    strategy = strategy or draw(st.sampled_from(Strategy))
     if strategy is Strategy.PARAMETER_SERVER:
         return (
             strategy,
@@ -120,26 +145,37 @@ def job(
     limit: int,
     rules: tuple[ExitCodeRule, ...],
     mode: AgentMode,
+    deadline: int | None = None,
 ) -> TensorFlowJob:
     strategy, specs, success = plan
     return make_job(
         specs,
         strategy=strategy,
         success=success,
-        run_policy=RunPolicy(backoff_limit=limit),
+        run_policy=RunPolicy(backoff_limit=limit, active_deadline_seconds=deadline),
         recovery=Recovery(agent=mode, exit_codes=rules),
     )
 
 
-def end_of(job: TensorFlowJob, faults: list[Fault], nodes: int = 8) -> JobStatus:
+def end_of(
+    job: TensorFlowJob, faults: Sequence[Fault | Wish], nodes: int = 8, script: Script | None = None
+) -> JobStatus:
     """The end of this job, when these faults strike one after the other, each once everybody trains."""
-    world = World(job, Script(strategy=job.spec.strategy, steps=150), nodes=nodes)
+    return ended_world(job, faults, nodes, script).status
+
+
+def ended_world(
+    job: TensorFlowJob, faults: Sequence[Fault | Wish], nodes: int = 8, script: Script | None = None
+) -> World:
+    world = World(job, script or Script(strategy=job.spec.strategy, steps=150), nodes=nodes)
     for fault in faults:
         world.wait_until(lambda: world.status.phase.is_final or _all_train(world))
         world.advance(fault.after)
-        fault.strike(world)
+        if not world.status.phase.is_final:
+            fault.strike(world)
         world.advance(1)
-    return world.finish()
+    world.finish()
+    return world
 
 
 def _all_train(world: World) -> bool:
@@ -155,6 +191,10 @@ def _all_train(world: World) -> bool:
     return trainers <= training | succeeded
 
 
+def suspended(spec: JobSpec, is_suspended: bool) -> JobSpec:
+    return replace(spec, run_policy=replace(spec.run_policy, suspend=is_suspended))
+
+
 def summary(status: JobStatus) -> object:
     """What does not depend on how programs are started."""
     causes = [
@@ -164,7 +204,8 @@ def summary(status: JobStatus) -> object:
     sides = sorted(
         (one.name, one.restarts, one.cause) for one in status.sides if one.role.value != "evaluator"
     )
-    return (status.phase, status.reason, status.message, status.restarts, status.disruptions, causes, sides)
+    counts = (status.restarts, status.disruptions, status.resizes)
+    return (status.phase, status.reason, status.message, counts, causes, sides)
 
 
 @QUICK
@@ -179,6 +220,76 @@ def test_with_and_without_agents_jobs_come_to_the_same_end(
     without = end_of(job(plan, limit, rules, AgentMode.DISABLED), faults)
     event(f"{with_agents.phase} {plan[0]}")
     assert summary(with_agents) == summary(without)
+
+
+@QUICK
+@given(plans(), st.integers(0, 4), st.lists(WISHES | FAULTS, max_size=4))
+def test_with_and_without_agents_what_users_change_comes_to_the_same_end(
+    plan: tuple[Strategy, ReplicaSpecs, SuccessPolicy], limit: int, faults: list[Fault | Wish]
+) -> None:
+    with_agents = end_of(job(plan, limit, (), AgentMode.ENABLED), faults)
+    without = end_of(job(plan, limit, (), AgentMode.DISABLED), faults)
+    event(f"{with_agents.phase} {with_agents.resizes > 0} {plan[0]}")
+    assert summary(with_agents) == summary(without)
+
+
+BETWEEN_STEPS = st.integers(0, 12).map(lambda steps: steps + 0.5)
+"""Then both modes stop at the same one, though orders to agents take a moment."""
+CUTS = st.one_of(
+    st.builds(Fault, BETWEEN_STEPS, st.integers(0, 4), st.just("signal"), st.just(9)),
+    st.builds(Fault, BETWEEN_STEPS, st.integers(0, 4), st.sampled_from(["memory", "preempted"])),
+    st.builds(Wish, BETWEEN_STEPS, st.sampled_from(["scale", "suspend"]), st.just(1)),
+)
+
+
+@QUICK
+@given(plans(Strategy.MULTI_WORKER_MIRRORED), st.lists(CUTS, max_size=4))
+def test_with_and_without_agents_training_goes_on_from_the_same_step(
+    plan: tuple[Strategy, ReplicaSpecs, SuccessPolicy], faults: list[Fault | Wish]
+) -> None:
+    with_agents = _restored(job(plan, 100, (), AgentMode.ENABLED), faults)
+    event(f"{len(set(with_agents.values()))} steps")
+    assert with_agents == _restored(job(plan, 100, (), AgentMode.DISABLED), faults)
+
+
+def _restored(
+    job: TensorFlowJob, faults: list[Fault | Wish]
+) -> dict[tuple[membership.Seat, int], int | None]:
+    """The step that each member goes on from in each attempt."""
+    found = ended_world(job, faults).restored
+    return {
+        ((role, index), run): step
+        for ((role, index), run), step in found.items()
+        if role is not Role.EVALUATOR
+    }
+
+
+@QUICK
+@given(plans(), st.lists(WISHES | FAULTS, max_size=2))
+def test_with_and_without_agents_the_deadline_ends_the_same(
+    plan: tuple[Strategy, ReplicaSpecs, SuccessPolicy], faults: list[Fault | Wish]
+) -> None:
+    """Both have come through the same faults long before."""
+    endless = Script(strategy=plan[0], steps=10_000)
+    ends = [
+        end_of(job(plan, 4, (), mode, deadline=200), faults, script=endless)
+        for mode in (AgentMode.ENABLED, AgentMode.DISABLED)
+    ]
+    event(f"{ends[0].reason} {plan[0]}")
+    assert summary(ends[0]) == summary(ends[1])
+
+
+LATE = st.builds(Fault, st.floats(0, 12), st.integers(0, 4), st.just("late node"))
+
+
+@QUICK
+@given(plans(Strategy.INDEPENDENT), st.integers(0, 4), st.lists(LATE | FAULTS, max_size=3))
+def test_with_and_without_agents_a_node_that_is_missed_late_comes_to_the_same_end(
+    plan: tuple[Strategy, ReplicaSpecs, SuccessPolicy], limit: int, faults: list[Fault]
+) -> None:
+    """Where nobody has peers, who would fail first."""
+    with_agents = end_of(job(plan, limit, (), AgentMode.ENABLED), faults)
+    assert summary(with_agents) == summary(end_of(job(plan, limit, (), AgentMode.DISABLED), faults))
 
 
 @pytest.mark.parametrize("mode", AgentMode)

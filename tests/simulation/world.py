@@ -90,6 +90,12 @@ class World(AgentWorld):
     def living(self) -> list[Program]:
         return [one for one in self.programs.values() if one.is_alive]
 
+    @property
+    def restored(self) -> dict[tuple[Seat, int], int | None]:
+        """The step that every start of a program went on from."""
+        started = (one for training in self._trainings.values() for one in training.members.values())
+        return {(one.seat, one.run): one.restore for one in started}
+
     def node_of(self, name: str) -> str:
         node = self.cluster.node_of(self.replica(name).uid)
         assert node is not None
