@@ -13,9 +13,9 @@ from orchestrator.api.status import JobStatus, Member, Phase, Side
 from orchestrator.api.types import Role
 from orchestrator.core import ending, hanging, membership, policies, seating, stopping
 from orchestrator.core.actions import Action, Decision, Event, EventType, Reason, WantedOrder
-from orchestrator.core.cause import End, Fate, MemberFate, unexplained
+from orchestrator.core.cause import End, Fate, MemberFate, disruption_cause, unexplained
 from orchestrator.core.membership import Seat
-from orchestrator.core.observed import Agent
+from orchestrator.core.observed import Agent, Replica
 from orchestrator.core.opening import member_address
 from orchestrator.core.turn import Turn
 from orchestrator.core.wanted import run_side
@@ -127,6 +127,8 @@ def _take_seat(turn: Turn, seat: Seat, side: Side | None) -> _Outcome:
     begun = turn.attempt.start_time if turn.attempt else turn.status.start_time
     run = _last_run(turn, seat, side)
     replica = turn.seats.get(seat)
+    if replica is not None and not turn.has_agents:
+        return _take_pod(turn, side, replica, run + 1)
     early = seating.early_end(turn, replica, run + 1) if replica else None
     if early is not None:
         # Its number is used up, so that the same end is not counted again.
@@ -134,12 +136,22 @@ def _take_seat(turn: Turn, seat: Seat, side: Side | None) -> _Outcome:
     actions = seating.fill(turn, seat, run + 1, turn.since(begun))
     if actions or replica is None or replica.phase.is_terminal:
         return _Outcome(side, actions)
-    is_ready = seating.is_ready(turn, seat) if turn.has_agents else not replica.deleting
-    if not is_ready:
+    if not seating.is_ready(turn, seat):
         order = WantedOrder(uid=replica.uid, order=Stop(run, 0.0))
         return _Outcome(side, order=order, look_again=seating.LOOK_SECONDS)
     taken = _seated(turn, side, Member(*seat, replica.uid), run + 1)
     return _Outcome(taken, order=_run_order(turn, taken))
+
+
+def _take_pod(turn: Turn, side: Side | None, replica: Replica, run: int) -> _Outcome:
+    """Without agents the pod is the program: it has the seat, to be judged, even if it has ended before it was seen.
+
+    One of an older run, or that we have told to go, has to be gone first.
+    """
+    is_dismissed = replica.deleting and disruption_cause(replica) is None
+    if replica.attempt != run or is_dismissed:
+        return _Outcome(side, seating.delete(replica))
+    return _Outcome(_seated(turn, side, Member(replica.role, replica.index, replica.uid), run))
 
 
 def _last_run(turn: Turn, seat: Seat, side: Side | None) -> int:
