@@ -110,7 +110,7 @@ def _is_held(turn: Turn, seat: Seat) -> bool:
     """The attempt is about to end, and this replica with it; or it has no place in the attempt."""
     attempt = turn.attempt
     if attempt is None:
-        return seat[0] is not Role.EVALUATOR
+        return seat[0] is not Role.EVALUATOR or turn.spec.run_policy.suspend
     if attempt.stopping is not None and attempt.stopping.cause in stopping.EVERYBODY:
         return True
     if membership.is_alone(turn.spec, seat[0]):

@@ -54,7 +54,7 @@ def suspend(turn: Turn) -> Decision | None:
     if turn.status.phase is not Phase.SUSPENDED:
         message = policies.describe(_requested_end(turn, Cause.SUSPEND))
         entered = status.enter(turn.status, Phase.SUSPENDED, Reason.SUSPENDED, message, turn.now)
-        entered = replace(entered, sides=tuple(replace(one, uid="") for one in entered.sides))
+        entered = replace(entered, sides=_closed_sides(turn))
         events = (Event(type=EventType.NORMAL, reason=Reason.SUSPENDED, message=message),)
     gone = tuple(
         DeleteReplica(role=one.role, index=one.index, uid=one.uid, grace_seconds=int(SAVE_SECONDS))
@@ -93,6 +93,15 @@ def _concerned(turn: Turn, cause: Cause) -> list[Side]:
         and not one.succeeded
         and (cause in EVERYBODY or not membership.is_alone(turn.spec, one.role))
     ]
+
+
+def _closed_sides(turn: Turn) -> tuple[Side, ...]:
+    """What concerns the whole job ends their runs too, and is no end of their own; a success before that stands."""
+    return tuple(replace(one, uid="", succeeded=_has_succeeded(turn, one)) for one in turn.status.sides)
+
+
+def _has_succeeded(turn: Turn, side: Side) -> bool:
+    return side.succeeded or side_fate(turn, side).fate is Fate.SUCCEEDED
 
 
 def side_fate(turn: Turn, side: Side) -> MemberFate:
@@ -150,6 +159,8 @@ def kill_survivors(turn: Turn, attempt: Attempt, cause: Cause) -> tuple[WantedOr
 def end_attempt(turn: Turn, attempt: Attempt, end: End) -> Decision:
     """Closes the books of the attempt: one cause, counted once; then a new one, or the job has failed."""
     recorded = _counted(turn.status, _closed(turn, attempt, end))
+    if end.cause in EVERYBODY:
+        recorded = replace(recorded, sides=_closed_sides(turn))
     told: tuple[Event, ...] = (_told(end, attempt.number),)
     failure = policies.failure(turn.spec, recorded, end) if _is_judged(end) else None
     if failure is not None:

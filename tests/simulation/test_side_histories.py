@@ -1,11 +1,18 @@
 """Replicas outside the gang in a simulated world: each is judged, counted, stopped and started again by itself."""
 
+import pytest
+from msgspec.structs import replace
+
 from orchestrator.api.status import Cause, Phase, Side
 from orchestrator.api.types import (
     ExitCodeAction,
     ExitCodeRule,
+    JobSpec,
     Recovery,
+    ReplicaSpec,
     ReplicaSpecs,
+    RestartPolicy,
+    Role,
     RunPolicy,
     Strategy,
     SuccessPolicy,
@@ -85,3 +92,52 @@ def test_a_bare_replica_that_fails_unseen_is_judged_by_its_exit_code() -> None:
     assert (status.phase, status.reason) == (Phase.FAILED, Reason.EXIT_CODE_RULE)
     assert status.failure is not None
     assert (status.failure.member, status.failure.cause) == ("worker-1", Cause.PROGRAM_EXIT)
+
+
+# --- requests that concern the whole job
+
+
+def _suspended(spec: JobSpec, suspend: bool) -> JobSpec:
+    return replace(spec, run_policy=replace(spec.run_policy, suspend=suspend))
+
+
+def _suspend_and_resume(world: World) -> None:
+    """Before anybody has stopped."""
+    world.advance(8.5)
+    world.backend.edit(world.key, lambda spec: _suspended(spec, True))
+    world.advance(0.1)
+    world.backend.edit(world.key, lambda spec: _suspended(spec, False))
+
+
+NEVER = ReplicaSpecs(worker=ReplicaSpec(replicas=3, restart_policy=RestartPolicy.NEVER))
+
+
+@pytest.mark.parametrize("specs", [gang(3, chief=False), NEVER], ids=["OnFailure", "Never"])
+@pytest.mark.parametrize("recovery", [Recovery(), WITHOUT_AGENTS], ids=["agents", "bare"])
+def test_a_quick_suspend_and_resume_of_independent_replicas_counts_nowhere(
+    recovery: Recovery, specs: ReplicaSpecs
+) -> None:
+    world = World(alone(specs, recovery), script(60))
+    _suspend_and_resume(world)
+    status = world.finish()
+    assert (status.phase, status.restarts, status.disruptions) == (Phase.SUCCEEDED, 0, 0)
+    assert [(one.restarts, one.cause) for one in status.sides] == [(0, None)] * 3
+
+
+def test_a_quick_suspend_and_resume_costs_the_evaluator_no_restart() -> None:
+    world = World(make_job(gang(2, evaluator=True)), Script(steps=60))
+    _suspend_and_resume(world)
+    world.advance(20)
+    found = side(world, "evaluator-0")
+    assert (found.run, found.restarts, found.not_before) == (2, 0, None)
+    assert not [one for one in world.all_events() if one.reason is Reason.SIDE_RESTART]
+
+
+def test_the_evaluator_starts_no_more_once_the_job_is_being_suspended() -> None:
+    world = World(make_job(gang(2, evaluator=True)), Script(steps=60))
+    world.advance(8.5)
+    world.backend.edit(world.key, lambda spec: _suspended(spec, True))
+    world.wait_until(lambda: world.status.phase is Phase.SUSPENDED)
+    world.advance(60)
+    assert [run for (seat, run) in world.ledger.starts if seat[0] is Role.EVALUATOR] == [1]
+    assert not [one for one in world.all_events() if one.reason is Reason.SIDE_RESTART]

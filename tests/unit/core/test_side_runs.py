@@ -29,3 +29,22 @@ def test_a_bare_pod_that_others_end_before_it_was_seen_is_a_disruption() -> None
     assert side(world, "worker-0").uid == "worker-0.1"
     world.step()
     assert (world.status.disruptions, world.status.restarts) == (1, 0)
+
+
+# --- runs that end with the whole job
+
+
+def test_a_success_just_before_a_suspension_stands() -> None:
+    """It had not heard of the suspension yet."""
+    world = alone()
+    spec = world.job.spec
+    world.job = replace(world.job, spec=replace(spec, run_policy=replace(spec.run_policy, suspend=True)))
+    world.step()
+    world.exit("worker-0", 0)
+    world.exit("worker-1", None, signal=15, asked=True)
+    world.step()
+    assert [(one.uid, one.succeeded) for one in world.status.sides] == [("", True), ("", False)]
+    world.job = replace(world.job, spec=spec)
+    world.go()
+    assert [one.run for one in world.status.sides] == [1, 2]
+    assert (world.status.restarts, world.status.disruptions) == (0, 0)
