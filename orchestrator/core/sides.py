@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from orchestrator.api.status import JobStatus, Member, Phase, Side
 from orchestrator.api.types import Role
-from orchestrator.core import ending, hanging, membership, policies, seating, stopping
+from orchestrator.core import ending, hanging, membership, policies, seating, stopping, waiting
 from orchestrator.core.actions import Action, Decision, Event, EventType, Reason, WantedOrder
 from orchestrator.core.cause import End, Fate, MemberFate, disruption_cause, unexplained
 from orchestrator.core.membership import Seat
@@ -19,7 +19,7 @@ from orchestrator.core.observed import Agent, Replica
 from orchestrator.core.opening import member_address
 from orchestrator.core.turn import Turn
 from orchestrator.core.wanted import run_side
-from orchestrator.protocol.messages import Stop
+from orchestrator.protocol.messages import ProgramState, Stop
 
 
 @dataclass(frozen=True)
@@ -121,11 +121,10 @@ def _is_held(turn: Turn, seat: Seat) -> bool:
 
 def _take_seat(turn: Turn, seat: Seat, side: Side | None) -> _Outcome:
     """Fills the seat: gets the replica ready, then gives it the next run number."""
+    run = _last_run(turn, seat, side)
     wait = turn.until(side.not_before) if side else 0.0
     if wait > 0:
-        return _Outcome(side, look_again=wait)
-    begun = turn.attempt.start_time if turn.attempt else turn.status.start_time
-    run = _last_run(turn, seat, side)
+        return _Outcome(side, order=_clear_order(turn, seat, run), look_again=wait)
     replica = turn.seats.get(seat)
     if replica is not None and not turn.has_agents:
         return _take_pod(turn, side, replica, run + 1)
@@ -133,14 +132,27 @@ def _take_seat(turn: Turn, seat: Seat, side: Side | None) -> _Outcome:
     if early is not None:
         # Its number is used up, so that the same end is not counted again.
         return _ended(turn, _seated(turn, side, early.member, run + 1), early)
-    actions = seating.fill(turn, seat, run + 1, turn.since(begun))
+    actions = seating.fill(turn, seat, run + 1, _waited(turn, side))
     if actions or replica is None or replica.phase.is_terminal:
         return _Outcome(side, actions)
     if not seating.is_ready(turn, seat):
-        order = WantedOrder(uid=replica.uid, order=Stop(run, 0.0))
-        return _Outcome(side, order=order, look_again=seating.LOOK_SECONDS)
+        return _Outcome(side, order=_clear_order(turn, seat, run), look_again=seating.LOOK_SECONDS)
     taken = _seated(turn, side, Member(*seat, replica.uid), run + 1)
     return _Outcome(taken, order=_run_order(turn, taken))
+
+
+def _waited(turn: Turn, side: Side | None) -> float:
+    """How long somebody has been wanted in this seat: since the back-off, if that was later than the attempt."""
+    waited = turn.since(turn.attempt.start_time) if turn.attempt else waiting.seconds(turn)
+    return min(waited, turn.since(side.not_before)) if side and side.not_before else waited
+
+
+def _clear_order(turn: Turn, seat: Seat, run: int) -> WantedOrder | None:
+    """Ends what still runs here of older runs; a program that is ending already has the time that it was given."""
+    agent = turn.agent_at(seat)
+    if agent is None or agent.state not in (ProgramState.STARTING, ProgramState.RUNNING):
+        return None
+    return WantedOrder(uid=agent.uid, order=Stop(run, 0.0))
 
 
 def _take_pod(turn: Turn, side: Side | None, replica: Replica, run: int) -> _Outcome:
@@ -205,10 +217,21 @@ def _follow(turn: Turn, side: Side) -> _Outcome:
     side = replace(side, announced=found.end.cause if found.end else side.announced)
     if found.fate is Fate.ALIVE:
         return _watched(turn, side, found)
-    wait = turn.until(side.not_before)
-    if found.fate is Fate.WAITING and wait > 0:
-        return _Outcome(side, look_again=wait)
+    if found.fate is Fate.UNKNOWN and _was_heard_before(turn, side):
+        return _await_start(turn, side)
     return _Outcome(side, order=_run_order(turn, side) if found.fate is Fate.WAITING else None)
+
+
+def _was_heard_before(turn: Turn, side: Side) -> bool:
+    """Its agent was last heard before it had started this run."""
+    agent = turn.agents.get(side.uid)
+    return agent is not None and agent.attempt < side.run
+
+
+def _await_start(turn: Turn, side: Side) -> _Outcome:
+    """Until its agent says that it has started, the seat is as good as not taken: who cannot be reached is replaced."""
+    gone = seating.fill(turn, (side.role, side.index), side.run, turn.since(side.start_time))
+    return _Outcome(replace(side, uid="") if gone else side, gone, look_again=seating.LOOK_SECONDS)
 
 
 def _watched(turn: Turn, side: Side, found: MemberFate) -> _Outcome:
@@ -245,24 +268,24 @@ def _stepping_agent(turn: Turn, side: Side) -> Agent | None:
 
 
 def _ended(turn: Turn, side: Side, end: End) -> _Outcome:
-    """One more restart of this replica alone; its program's next start waits for the back-off."""
+    """One more restart of this replica alone. The back-off is for its program's next start, not for what is left of it.
+
+    Its seat is free again, and a replica that can stay in it is there for the next run.
+    """
     wait = policies.backoff(side.restarts + 1)
     replica = turn.replicas.get(side.uid)
-    keeps_seat = turn.has_agents and replica is not None and seating.is_staying(replica)
+    stays = turn.has_agents and replica is not None and seating.is_staying(replica)
     after = replace(
         side,
-        uid=side.uid if keeps_seat else "",
-        run=side.run + 1 if keeps_seat else side.run,
+        uid="",
         restarts=side.restarts + 1,
         not_before=turn.later(wait),
-        announced=None,
-        stopped_since=None,
-        restore_step=_restore_step(turn, (side.role, side.index)),
         cause=end.cause,
         exit_code=end.exit_code,
     )
-    gone = seating.delete(replica) if replica is not None and not keeps_seat else ()
-    return _Outcome(after, gone, end=end, look_again=wait)
+    gone = () if replica is None or stays else seating.delete(replica)
+    order = _clear_order(turn, (side.role, side.index), side.run)
+    return _Outcome(after, gone, order, end=end, look_again=wait)
 
 
 def _told(turn: Turn, outcome: _Outcome) -> tuple[Event, ...]:

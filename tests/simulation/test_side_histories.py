@@ -141,3 +141,40 @@ def test_the_evaluator_starts_no_more_once_the_job_is_being_suspended() -> None:
     world.advance(60)
     assert [run for (seat, run) in world.ledger.starts if seat[0] is Role.EVALUATOR] == [1]
     assert not [one for one in world.all_events() if one.reason is Reason.SIDE_RESTART]
+
+
+# --- back-off and barrier
+
+
+def _crash(world: World, name: str, times: int) -> None:
+    for _ in range(times):
+        world.wait_until(lambda: name in [f"{one.seat[0].value}-{one.seat[1]}" for one in world.living])
+        world.program(name).end(1)
+        world.advance(0.2)
+
+
+def test_a_replica_whose_agent_is_cut_during_its_back_off_is_replaced_after_the_barrier() -> None:
+    world = World(alone(), script(30))
+    world.advance(8)
+    _crash(world, "worker-1", 2)
+    cut = world.replica("worker-1").uid
+    world.network.cut.add(cut)
+    world.advance(115)
+    assert world.replica("worker-1").uid == cut
+    world.advance(20)
+    assert world.replica("worker-1").uid != cut
+    assert world.finish().restarts == 2
+
+
+def test_a_program_that_hangs_again_is_stopped_at_once_and_only_its_next_start_waits() -> None:
+    world = World(alone(recovery=Recovery(hang_timeout_seconds=10), limit=5), script(60))
+    world.advance(8)
+    for number in (1, 2, 3):
+        world.wait_until(lambda: any(one.seat[1] == 1 and one.is_training for one in world.living))
+        program = world.program("worker-1")
+        program.freeze()
+        world.wait_until(lambda number=number: side(world, "worker-1").restarts == number)  # type: ignore[misc]  # mypy cannot infer such a lambda
+        assert world.wait_until(lambda program=program: not program.is_alive) < 0.5  # type: ignore[misc]  # the same
+    waited = world.wait_until(lambda: any(one.seat[1] == 1 for one in world.living))
+    assert side(world, "worker-1").cause is Cause.HANG
+    assert 1.5 < waited < 2.5
