@@ -1,4 +1,4 @@
-"""Signs that a program hangs: no step for too long, or job-control stop (SIGSTOP), which its agent sees.
+"""Signs that a program hangs: no step for too long, no first step, or job-control stop (SIGSTOP), which its agent sees.
 
 Called by `running` for the gang and by `sides` for each replica outside of it. A stop is recorded when it is first
 seen: it is told once, and counts from then on, also before the first step and in programs that report nothing. Pure.
@@ -9,6 +9,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from orchestrator.api.status import Attempt, Cause, Halted, Member
+from orchestrator.core import membership
 from orchestrator.core.actions import Event, EventType, Reason
 from orchestrator.core.cause import HALTED, End, Fate, MemberFate
 from orchestrator.core.observed import Agent
@@ -56,6 +57,36 @@ def silent_end(turn: Turn, member: Member) -> End:
 
 def halted_end(turn: Turn, member: Member) -> End:
     return End(member, Cause.HANG, turn.now, message=HALTED)
+
+
+def late_end(turn: Turn, found: tuple[MemberFate, ...], begun: datetime | None) -> End | None:
+    """startTimeoutSeconds: from Run to the first step; for programs that report nothing, to a living process."""
+    left = start_left(turn, begun)
+    if left is None or left > 0:
+        return None
+    late = [one.member for one in found if one.fate is Fate.WAITING]
+    slow = [one.member for one in found if _is_slow(turn, one)]
+    halted = [one.member for one in found if one.stopped] if slow else []
+    member = next(iter((*late, *halted, *slow)), None)
+    limit = turn.spec.recovery.start_timeout_seconds
+    return (
+        End(member, Cause.START_TIMEOUT, turn.now, message=f"no first step in {limit} s") if member else None
+    )
+
+
+def _is_slow(turn: Turn, one: MemberFate) -> bool:
+    """It reports, and has to make steps by itself, but has not made any."""
+    agent = turn.agents.get(one.member.uid)
+    if agent is None or one.fate is not Fate.ALIVE:
+        return False
+    return membership.makes_steps(turn.spec, one.member.role) and agent.reported and agent.step is None
+
+
+def start_left(turn: Turn, begun: datetime | None) -> float | None:
+    """Seconds for the first step since Run could be said, which was not before this controller led; None: no limit."""
+    limit = turn.spec.recovery.start_timeout_seconds
+    said = max((one for one in (begun, turn.seen.leader_since) if one), default=None)
+    return limit - turn.since(said) if limit and turn.has_agents else None
 
 
 def notice(

@@ -51,6 +51,11 @@ def is_alone(spec: JobSpec, role: Role) -> bool:
     return role is Role.EVALUATOR or spec.strategy is Strategy.INDEPENDENT
 
 
+def makes_steps(spec: JobSpec, role: Role) -> bool:
+    """By itself: an evaluator waits for checkpoints, a worker of ParameterServer for the chief."""
+    return is_gang(spec, role) or (is_alone(spec, role) and is_trainer(role))
+
+
 def trainer_seats(spec: JobSpec) -> tuple[Seat, ...]:
     return tuple(seat for seat in seats(spec) if is_trainer(seat[0]))
 

@@ -36,7 +36,7 @@ def _judge(turn: Turn, attempt: Attempt, gang: tuple[MemberFate, ...]) -> Decisi
     judged = verdict(turn, attempt, gang)
     end = judged.end
     if not judged.is_broken:
-        end = _hang(turn, attempt, gang) or _start_timeout(turn, attempt, gang)
+        end = _hang(turn, attempt, gang) or hanging.late_end(turn, gang, attempt.start_time)
     if end is not None:
         return stopping.end_attempt(turn, attempt, end)
     if judged.is_broken:
@@ -99,24 +99,6 @@ def _hang(turn: Turn, attempt: Attempt, gang: tuple[MemberFate, ...]) -> End | N
     if halted:
         return hanging.halted_end(turn, halted[0])
     return hanging.silent_end(turn, max(silent, key=lambda one: hanging.silence(one[1]))[0])
-
-
-def _start_timeout(turn: Turn, attempt: Attempt, gang: tuple[MemberFate, ...]) -> End | None:
-    """From Run to the first step; for programs that report nothing, to a living process."""
-    limit = turn.spec.recovery.start_timeout_seconds
-    if not limit or not turn.has_agents or _starting_seconds(turn, attempt) < limit:
-        return None
-    late = [one.member for one in gang if one.fate is Fate.WAITING]
-    slow = [one for one, agent in _alive_agents(turn, gang) if agent.reported and agent.step is None]
-    halted = [one.member for one in gang if one.stopped] if slow else []
-    found = next(iter((*late, *halted, *slow)), None)
-    return End(found, Cause.START_TIMEOUT, turn.now, message=f"no first step in {limit} s") if found else None
-
-
-def _starting_seconds(turn: Turn, attempt: Attempt) -> float:
-    """Since Run could be said: not before this controller led."""
-    since = turn.seen.leader_since
-    return turn.since(max(attempt.start_time, since) if since else attempt.start_time)
 
 
 def _disruption_notice(turn: Turn, attempt: Attempt, gang: tuple[MemberFate, ...]) -> Decision | None:
@@ -253,7 +235,7 @@ def _next_look(turn: Turn, attempt: Attempt, gang: tuple[MemberFate, ...]) -> fl
     """When time alone may change the decision: hang, start timeout, a spare replica that does not get ready."""
     waits = [hanging.silence_left(turn, agent) for _, agent in _alive_agents(turn, gang)]
     waits += [hanging.halt_left(turn, one.since) for one in attempt.halted]
-    waits.append(turn.spec.recovery.start_timeout_seconds - _starting_seconds(turn, attempt))
+    waits.append(hanging.start_left(turn, attempt.start_time))
     if _missing_seats(turn, attempt):
         waits.append(seating.LOOK_SECONDS)
     return min((wait for wait in waits if wait is not None and wait > 0), default=None)

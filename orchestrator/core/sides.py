@@ -217,9 +217,12 @@ def _follow(turn: Turn, side: Side) -> _Outcome:
     side = replace(side, announced=found.end.cause if found.end else side.announced)
     if found.fate is Fate.ALIVE:
         return _watched(turn, side, found)
+    if found.fate is Fate.WAITING:
+        left = hanging.start_left(turn, side.start_time)
+        return _Outcome(side, order=_run_order(turn, side), look_again=left)
     if found.fate is Fate.UNKNOWN and _was_heard_before(turn, side):
         return _await_start(turn, side)
-    return _Outcome(side, order=_run_order(turn, side) if found.fate is Fate.WAITING else None)
+    return _Outcome(side)
 
 
 def _was_heard_before(turn: Turn, side: Side) -> bool:
@@ -240,7 +243,8 @@ def _watched(turn: Turn, side: Side, found: MemberFate) -> _Outcome:
     since = (side.stopped_since or turn.now) if found.stopped else None
     agent = _stepping_agent(turn, side)
     waits = [hanging.silence_left(turn, agent) if agent else None, hanging.halt_left(turn, since)]
-    wait = min((one for one in waits if one is not None), default=None)
+    waits.append(hanging.start_left(turn, side.start_time))
+    wait = min((one for one in waits if one is not None and one > 0), default=None)
     return _Outcome(replace(side, stopped_since=since), look_again=wait, events=events)
 
 
@@ -250,11 +254,12 @@ def _as_announced(side: Side, end: End | None) -> End | None:
 
 
 def _unasked_end(turn: Turn, side: Side, found: MemberFate) -> End | None:
-    """It hangs, by itself or stopped by a signal, or was ended by an order that was not ours."""
+    """It hangs, does not start, or was ended by an order that was not ours."""
     if found.fate is Fate.TOLD and found.end is None:
         return unexplained(turn, found.member)
-    if found.fate is not Fate.ALIVE:
-        return None
+    late = hanging.late_end(turn, (found,), side.start_time)
+    if late is not None or found.fate is not Fate.ALIVE:
+        return late
     if found.stopped and hanging.is_halted_too_long(turn, side.stopped_since):
         return hanging.halted_end(turn, found.member)
     agent = _stepping_agent(turn, side)
@@ -262,9 +267,7 @@ def _unasked_end(turn: Turn, side: Side, found: MemberFate) -> End | None:
 
 
 def _stepping_agent(turn: Turn, side: Side) -> Agent | None:
-    """Of who makes steps by itself: an evaluator waits for checkpoints, a worker of ParameterServer for the chief."""
-    makes_steps = membership.is_alone(turn.spec, side.role) and membership.is_trainer(side.role)
-    return turn.agents.get(side.uid) if makes_steps else None
+    return turn.agents.get(side.uid) if membership.makes_steps(turn.spec, side.role) else None
 
 
 def _ended(turn: Turn, side: Side, end: End) -> _Outcome:

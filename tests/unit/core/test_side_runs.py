@@ -2,12 +2,13 @@
 
 from msgspec.structs import replace
 
+from orchestrator.api.status import Cause
 from orchestrator.api.types import Recovery
 from orchestrator.core.actions import DeleteReplica
 from orchestrator.core.observed import Disruption, ReplicaPhase
 from orchestrator.protocol.messages import ProgramState, Stop
 from tests.simulation.jobs import WITHOUT_AGENTS
-from tests.unit.core.test_sides import alone, deleted, side
+from tests.unit.core.test_sides import alone, deleted, served, side, watched
 
 # --- taking a seat without agents
 
@@ -97,3 +98,58 @@ def test_a_replica_that_is_cut_while_it_runs_is_left_alone() -> None:
     world.cut("worker-1")
     assert world.step(5000).actions == ()
     assert side(world, "worker-1").uid == "worker-1.1"
+
+
+# --- a slow start
+
+
+def test_a_replica_that_reports_but_makes_no_first_step_did_not_start_in_time() -> None:
+    world = alone(recovery=Recovery(start_timeout_seconds=60, hang_timeout_seconds=0))
+    world.tell("worker-1", reported=True)
+    assert world.step(59).requeue_after == 1
+    world.step(1)
+    assert (side(world, "worker-1").cause, side(world, "worker-0").cause) == (Cause.START_TIMEOUT, None)
+    assert "no first step in 60 s" in world.events[-1].message
+    assert world.status.restarts == 1
+
+
+def test_a_replica_that_does_not_start_its_program_did_not_start_in_time() -> None:
+    world = alone(recovery=Recovery(start_timeout_seconds=60, hang_timeout_seconds=0))
+    world.exit("worker-1")
+    world.obedient = False
+    world.go()
+    assert world.go(1).requeue_after == 59
+    world.step(59)
+    found = side(world, "worker-1")
+    assert (found.cause, found.restarts) == (Cause.START_TIMEOUT, 2)
+
+
+def test_a_replica_that_waits_for_others_may_be_late_with_its_first_step_but_not_with_its_process() -> None:
+    recovery = Recovery(start_timeout_seconds=60)
+    for world, name in ((served(recovery=recovery), "worker-1"), (watched(recovery), "evaluator-0")):
+        world.tell(name, reported=True)
+        world.step(5000)
+        assert side(world, name).restarts == 0
+        world.exit(name)
+        world.obedient = False
+        world.go()
+        world.step(60)
+        assert (side(world, name).cause, side(world, name).restarts) == (Cause.START_TIMEOUT, 2)
+
+
+def test_bare_replicas_have_no_start_timeout() -> None:
+    world = alone(recovery=replace(WITHOUT_AGENTS, start_timeout_seconds=60))
+    world.set("worker-1", phase=ReplicaPhase.PENDING)
+    assert world.step(5000).requeue_after is None
+    assert side(world, "worker-1").restarts == 0
+
+
+def test_an_end_that_is_told_and_announced_is_waited_for() -> None:
+    """Its agent has stopped the program because its pod has to go."""
+    world = alone()
+    world.set("worker-1", deleting=True, foreign_deletion=True)
+    world.exit("worker-1", 143, asked=True)
+    assert world.order(world.step(), "worker-1") is None
+    world.lose("worker-1")
+    world.step()
+    assert (side(world, "worker-1").cause, world.status.disruptions) == (Cause.EVICTED, 1)

@@ -12,9 +12,9 @@ from tests.simulation.jobs import WITHOUT_AGENTS, gang, make_job, servers
 from tests.unit.core.build import World
 
 
-def watched() -> World:
+def watched(recovery: Recovery | None = None) -> World:
     """A gang and its evaluator."""
-    return World(make_job(gang(1, evaluator=True))).running()
+    return World(make_job(gang(1, evaluator=True), recovery=recovery)).running()
 
 
 def served(workers: int = 2, limit: int = 3, recovery: Recovery | None = None) -> World:
