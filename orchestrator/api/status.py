@@ -188,7 +188,8 @@ class Side(_Struct, frozen=True, kw_only=True):
     `run`: number of its present program start; it grows with every restart and every attempt it takes part in.
     `attempt`: the attempt it was last started for. `not_before`: back-off of the next start. `announced`: the
     disruption that its replica was seen to be about to end by. `stopped_since`: when its program was seen in
-    job-control stop.
+    job-control stop. `step`: the highest that it was seen to reach; `progressed`: its present run has come further than
+    any before. `restarts_in_a_row` counts since its last progress, `disruptions_in_a_row` those without progress.
     """
 
     role: Role
@@ -198,6 +199,10 @@ class Side(_Struct, frozen=True, kw_only=True):
     attempt: int = 0
     address: str = ""
     restarts: int = 0
+    restarts_in_a_row: int = 0
+    disruptions_in_a_row: int = 0
+    step: int | None = None
+    progressed: bool = False
     start_time: datetime | None = None
     not_before: datetime | None = None
     restore_step: int | None = None

@@ -5,7 +5,7 @@ Called by `decide` when an attempt has ended. One function per API field or rule
 
 from dataclasses import dataclass
 
-from orchestrator.api.status import Cause, EndedAttempt, JobStatus
+from orchestrator.api.status import Cause, EndedAttempt, JobStatus, Side
 from orchestrator.api.types import ExitCodeAction, JobSpec, RestartPolicy, Role
 from orchestrator.core import membership
 from orchestrator.core.actions import Reason
@@ -119,6 +119,15 @@ def no_progress(status: JobStatus) -> Failure | None:
     return Failure(
         Reason.NO_PROGRESS, f"{NO_PROGRESS_ATTEMPTS} attempts in a row were disrupted before any progress"
     )
+
+
+def no_progress_alone(side: Side) -> Failure | None:
+    """The same for a replica that trains alone."""
+    is_known = side.step is not None or side.restore_step is not None
+    if side.disruptions_in_a_row < NO_PROGRESS_ATTEMPTS or not is_known:
+        return None
+    message = f"{side.name} was disrupted {NO_PROGRESS_ATTEMPTS} times in a row before any progress"
+    return Failure(Reason.NO_PROGRESS, message)
 
 
 def backoff_seconds(status: JobStatus) -> float:

@@ -43,12 +43,19 @@ def attend(turn: Turn, main: Decision) -> Decision:
     for seat in membership.side_seats(turn.spec):
         outcome = _attend_seat(after, seat)
         if outcome.end is not None and seat[0] is not Role.EVALUATOR:
-            failure = policies.failure(turn.spec, recorded, outcome.end)
+            failure = _failure(turn, recorded, outcome.side, outcome.end)
             if failure is not None:
                 return _failed(after, _merged(after, main, recorded, found), outcome.end, failure)
             recorded = _counted(recorded, outcome.end)
         found[seat] = outcome
     return _merged(after, main, recorded, found)
+
+
+def _failure(turn: Turn, recorded: JobStatus, side: Side | None, end: End) -> policies.Failure | None:
+    failure = policies.failure(turn.spec, recorded, end)
+    if failure is not None or side is None or not membership.is_alone(turn.spec, side.role):
+        return failure
+    return policies.no_progress_alone(side)
 
 
 def _counted(recorded: JobStatus, end: End) -> JobStatus:
@@ -174,17 +181,20 @@ def _last_run(turn: Turn, seat: Seat, side: Side | None) -> int:
 
 def _seated(turn: Turn, side: Side | None, member: Member, run: int) -> Side:
     seat = (member.role, member.index)
-    return Side(
-        role=member.role,
-        index=member.index,
+    return replace(
+        side or Side(role=member.role, index=member.index, uid="", run=0),
         uid=member.uid,
         run=run,
         attempt=turn.last_number,
         address=_address(turn, seat),
-        restarts=side.restarts if side else 0,
         start_time=turn.now,
         restore_step=_restore_step(turn, seat),
-        cause=side.cause if side else None,
+        progressed=False,
+        not_before=None,
+        announced=None,
+        stopped_since=None,
+        exit_code=None,
+        succeeded=False,
     )
 
 
@@ -214,7 +224,9 @@ def _follow(turn: Turn, side: Side) -> _Outcome:
     end = _as_announced(side, found.end) if found.fate is Fate.ENDED else _unasked_end(turn, side, found)
     if end is not None:
         return _ended(turn, side, end)
-    side = replace(side, announced=found.end.cause if found.end else side.announced)
+    if found.end is not None:
+        # Its replica, and what its agent knew, may be gone before anybody looks again.
+        side = replace(_with_progress(turn, side), announced=found.end.cause)
     if found.fate is Fate.ALIVE:
         return _watched(turn, side, found)
     if found.fate is Fate.WAITING:
@@ -249,7 +261,6 @@ def _watched(turn: Turn, side: Side, found: MemberFate) -> _Outcome:
 
 
 def _as_announced(side: Side, end: End | None) -> End | None:
-    """Its replica may be gone before anybody looks: what was announced holds."""
     return dataclasses.replace(end, cause=side.announced) if end and side.announced else end
 
 
@@ -275,13 +286,18 @@ def _ended(turn: Turn, side: Side, end: End) -> _Outcome:
 
     Its seat is free again, and a replica that can stay in it is there for the next run.
     """
-    wait = policies.backoff(side.restarts + 1)
+    side = _with_progress(turn, side)
+    restarts = (0 if side.progressed else side.restarts_in_a_row) + end.cause.is_restart
+    is_vain = end.cause.is_disruption and not side.progressed
+    wait = policies.backoff(restarts) if end.cause.is_restart else 0.0
     replica = turn.replicas.get(side.uid)
     stays = turn.has_agents and replica is not None and seating.is_staying(replica)
     after = replace(
         side,
         uid="",
         restarts=side.restarts + 1,
+        restarts_in_a_row=restarts,
+        disruptions_in_a_row=side.disruptions_in_a_row + 1 if is_vain else 0,
         not_before=turn.later(wait),
         cause=end.cause,
         exit_code=end.exit_code,
@@ -289,6 +305,24 @@ def _ended(turn: Turn, side: Side, end: End) -> _Outcome:
     gone = () if replica is None or stays else seating.delete(replica)
     order = _clear_order(turn, (side.role, side.index), side.run)
     return _Outcome(after, gone, order, end=end, look_again=wait)
+
+
+def _with_progress(turn: Turn, side: Side) -> Side:
+    """With what its present run has come to: a higher step than ever, or a newer checkpoint than it restored."""
+    agent = turn.agents.get(side.uid)
+    step = agent.step if agent is not None and agent.attempt == side.run else None
+    restored = side.restore_step or 0
+    has_progressed = (step or 0) > max(restored, side.step or 0) or _saved(turn, side) > restored
+    highest = max((one for one in (step, side.step) if one is not None), default=None)
+    return replace(side, step=highest, progressed=side.progressed or has_progressed)
+
+
+def _saved(turn: Turn, side: Side) -> int:
+    """The newest checkpoint that it has a part in; an evaluator has in none."""
+    if not membership.is_alone(turn.spec, side.role):
+        return turn.checkpoint_step or 0
+    agent = turn.agents.get(side.uid) if membership.is_trainer(side.role) else None
+    return (agent.checkpoint_step or 0) if agent is not None else 0
 
 
 def _told(turn: Turn, outcome: _Outcome) -> tuple[Event, ...]:

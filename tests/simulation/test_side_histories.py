@@ -19,6 +19,7 @@ from orchestrator.api.types import (
     TensorFlowJob,
 )
 from orchestrator.core.actions import Reason
+from orchestrator.core.observed import Disruption
 from tests.simulation.jobs import WITHOUT_AGENTS, gang, make_job, servers
 from tests.simulation.programs import Script
 from tests.simulation.world import World
@@ -167,14 +168,57 @@ def test_a_replica_whose_agent_is_cut_during_its_back_off_is_replaced_after_the_
 
 
 def test_a_program_that_hangs_again_is_stopped_at_once_and_only_its_next_start_waits() -> None:
-    world = World(alone(recovery=Recovery(hang_timeout_seconds=10), limit=5), script(60))
-    world.advance(8)
+    world = World(alone(gang(1, chief=False), Recovery(hang_timeout_seconds=10), limit=5), script(60))
     for number in (1, 2, 3):
-        world.wait_until(lambda: any(one.seat[1] == 1 and one.is_training for one in world.living))
-        program = world.program("worker-1")
+        world.wait_until(lambda: any(one.is_training for one in world.living))
+        program = world.program("worker-0")
         program.freeze()
-        world.wait_until(lambda number=number: side(world, "worker-1").restarts == number)  # type: ignore[misc]  # mypy cannot infer such a lambda
+        world.wait_until(lambda number=number: side(world, "worker-0").restarts == number)  # type: ignore[misc]  # mypy cannot infer such a lambda
         assert world.wait_until(lambda program=program: not program.is_alive) < 0.5  # type: ignore[misc]  # the same
-    waited = world.wait_until(lambda: any(one.seat[1] == 1 for one in world.living))
-    assert side(world, "worker-1").cause is Cause.HANG
-    assert 1.5 < waited < 2.5
+    assert side(world, "worker-0").cause is Cause.HANG
+    assert world.wait_until(lambda: world.living != []) == pytest.approx(2, abs=0.2)
+
+
+def _waits_of_crashes(world: World, times: int, steps: int) -> list[int]:
+    """How long it takes to start again after each crash, so many steps after each start."""
+    waits = []
+    for _ in range(times):
+        world.wait_until(lambda: any(one.is_training for one in world.living))
+        world.advance(steps)
+        world.living[0].end(1)
+        waits.append(round(world.wait_until(lambda: world.living != [])))
+    return waits
+
+
+ONE = gang(1, chief=False)
+
+
+def test_the_first_restart_of_an_independent_replica_since_its_last_progress_is_immediate() -> None:
+    world = World(alone(ONE, limit=100), Script(strategy=Strategy.INDEPENDENT, steps=9999, save_every=9999))
+    assert _waits_of_crashes(world, 4, steps=0) == [0, 1, 2, 4]
+    assert _waits_of_crashes(world, 1, steps=20) == [0]
+    assert _waits_of_crashes(world, 3, steps=5) == [1, 2, 4], "the same steps again are no progress"
+
+
+def test_disruptions_of_an_independent_replica_wait_for_nothing() -> None:
+    world = World(alone(ONE), script(9999))
+    for _ in range(4):
+        world.wait_until(lambda: any(one.is_training for one in world.living))
+        world.advance(20)
+        world.cluster.disrupt(world.replica("worker-0").uid, Disruption.PREEMPTED)
+        world.wait_until(lambda: world.living == [])
+        assert world.wait_until(lambda: world.living != []) < 2
+    assert (world.status.phase, world.status.disruptions) == (Phase.RUNNING, 4)
+
+
+def test_an_independent_replica_that_is_always_disrupted_before_any_progress_fails_the_job() -> None:
+    world = World(alone(ONE), script(9999))
+    world.advance(15)
+    for _ in range(6):
+        world.wait_until(lambda: world.living != [])
+        world.advance(0.5)
+        world.cluster.disrupt(world.replica("worker-0").uid, Disruption.PREEMPTED)
+        world.wait_until(lambda: world.living == [])
+    status = world.finish()
+    assert (status.phase, status.reason, status.disruptions) == (Phase.FAILED, Reason.NO_PROGRESS, 5)
+    assert status.message == "worker-0 was disrupted 5 times in a row before any progress"

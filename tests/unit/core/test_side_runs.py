@@ -2,12 +2,13 @@
 
 from msgspec.structs import replace
 
-from orchestrator.api.status import Cause
+from orchestrator.api.status import Cause, Phase
 from orchestrator.api.types import Recovery
-from orchestrator.core.actions import DeleteReplica
+from orchestrator.core.actions import DeleteReplica, Reason
 from orchestrator.core.observed import Disruption, ReplicaPhase
 from orchestrator.protocol.messages import ProgramState, Stop
 from tests.simulation.jobs import WITHOUT_AGENTS
+from tests.unit.core.build import World
 from tests.unit.core.test_sides import alone, deleted, served, side, watched
 
 # --- taking a seat without agents
@@ -153,3 +154,95 @@ def test_an_end_that_is_told_and_announced_is_waited_for() -> None:
     world.lose("worker-1")
     world.step()
     assert (side(world, "worker-1").cause, world.status.disruptions) == (Cause.EVICTED, 1)
+
+
+# --- progress
+
+
+def _crash(world: World, name: str) -> float | None:
+    """How long its next start waits."""
+    world.exit(name)
+    wait = world.step().requeue_after
+    world.go(wait or 0)
+    return wait
+
+
+def test_a_higher_step_than_ever_before_makes_the_next_restart_immediate() -> None:
+    world = alone()
+    waits = []
+    for step in (None, None, 7, 7, 8):
+        world.tell("worker-1", step=step)
+        waits.append(_crash(world, "worker-1"))
+        world.status = replace(world.status, restarts=0)
+    assert waits == [0, 1, 0, 1, 0]
+    assert (side(world, "worker-1").step, side(world, "worker-1").restarts) == (8, 5)
+
+
+def test_a_newer_checkpoint_than_it_restored_makes_the_next_restart_immediate() -> None:
+    worlds = ((alone(), "worker-1", "worker-1"), (served(), "worker-1", "chief-0"))
+    for world, name, saves in worlds:
+        assert [_crash(world, name), _crash(world, name)] == [0, 1]
+        world.tell(saves, checkpoint_step=10)
+        assert [_crash(world, name)] == [0]
+        assert side(world, name).restore_step == 10
+
+
+def test_the_checkpoints_of_others_are_no_progress_of_an_evaluator() -> None:
+    world = watched()
+    assert [_crash(world, "evaluator-0"), _crash(world, "evaluator-0")] == [0, 1]
+    world.tell("chief-0", checkpoint_step=10)
+    assert _crash(world, "evaluator-0") == 2
+
+
+def _preempt(world: World, name: str) -> None:
+    """It is announced, and when it is gone its agent is forgotten."""
+    world.set(name, deleting=True, disruption=Disruption.PREEMPTED)
+    world.step()
+    world.lose(name)
+    del world.agents[name]
+    world.go()
+
+
+def test_disruptions_wait_for_nothing_and_progress_before_them_is_remembered() -> None:
+    world = alone()
+    for step in range(1, 9):
+        world.tell("worker-1", step=step)
+        _preempt(world, "worker-1")
+    found = side(world, "worker-1")
+    assert (found.run, found.step, found.disruptions_in_a_row, world.status.disruptions) == (9, 8, 0, 8)
+
+
+def test_five_disruptions_in_a_row_without_progress_fail_the_job() -> None:
+    world = alone()
+    world.tell("worker-1", step=3)
+    for _ in range(5):
+        _preempt(world, "worker-1")
+        assert world.phase() is Phase.RUNNING
+    _preempt(world, "worker-1")
+    assert (world.phase(), world.status.reason) == (Phase.FAILED, Reason.NO_PROGRESS)
+
+
+def test_a_crash_in_between_breaks_the_row_of_disruptions() -> None:
+    world = alone()
+    world.tell("worker-1", step=3)
+    for _ in range(2):
+        for _ in range(4):
+            _preempt(world, "worker-1")
+        _crash(world, "worker-1")
+    assert (world.phase(), side(world, "worker-1").disruptions_in_a_row) == (Phase.RUNNING, 0)
+
+
+def test_disruptions_of_programs_that_say_nothing_of_their_progress_fail_nothing() -> None:
+    world = alone()
+    for _ in range(7):
+        _preempt(world, "worker-1")
+    assert (world.phase(), world.status.disruptions) == (Phase.RUNNING, 7)
+
+
+def test_a_worker_of_parameter_servers_makes_no_progress_by_itself() -> None:
+    world = served()
+    world.tell("chief-0", checkpoint_step=10)
+    _crash(world, "worker-1")
+    for _ in range(7):
+        _preempt(world, "worker-1")
+    assert (world.phase(), world.status.disruptions) == (Phase.RUNNING, 7)
