@@ -190,6 +190,7 @@ class Side(_Struct, frozen=True, kw_only=True):
     disruption that its replica was seen to be about to end by. `stopped_since`: when its program was seen in
     job-control stop. `step`: the highest that it was seen to reach; `progressed`: its present run has come further than
     any before. `restarts_in_a_row` counts since its last progress, `disruptions_in_a_row` those without progress.
+    `saves_until`: how long the program of a seat that was given up may save, if the seat is wanted again.
     """
 
     role: Role
@@ -205,6 +206,7 @@ class Side(_Struct, frozen=True, kw_only=True):
     progressed: bool = False
     start_time: datetime | None = None
     not_before: datetime | None = None
+    saves_until: datetime | None = None
     restore_step: int | None = None
     announced: Cause | None = None
     stopped_since: datetime | None = None

@@ -61,20 +61,20 @@ def _is_stuck(turn: Turn, seat: Seat, replica: Replica, waited: float) -> bool:
     return min(waited, turn.since(replica.since)) >= BARRIER_SECONDS
 
 
-def delete(replica: Replica) -> tuple[Action, ...]:
+def delete(replica: Replica, grace: float = 0.0) -> tuple[Action, ...]:
     """Nothing if it is being deleted already."""
     if replica.deleting:
         return ()
-    return (DeleteReplica(role=replica.role, index=replica.index, uid=replica.uid),)
+    return (DeleteReplica(role=replica.role, index=replica.index, uid=replica.uid, grace_seconds=int(grace)),)
 
 
 def surplus(turn: Turn) -> tuple[Action, ...]:
-    """Ends replicas of trainers for which the spec has no seat any more."""
+    """Ends replicas for which the spec has no seat any more, and whose attempt has ended; `sides` ends who is alone."""
     wanted = set(membership.trainer_seats(turn.spec))
     found = (
         one
         for one in turn.seen.replicas
-        if membership.is_trainer(one.role) and (one.role, one.index) not in wanted
+        if not membership.is_alone(turn.spec, one.role) and (one.role, one.index) not in wanted
     )
     return tuple(action for one in found for action in delete(one))
 

@@ -19,7 +19,7 @@ from orchestrator.core.observed import Agent, Replica
 from orchestrator.core.opening import member_address
 from orchestrator.core.turn import Turn
 from orchestrator.core.wanted import run_side
-from orchestrator.protocol.messages import ProgramState, Stop
+from orchestrator.protocol.messages import SaveAndStop, Stop
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ def attend(turn: Turn, main: Decision) -> Decision:
                 return _failed(after, _merged(after, main, recorded, found), outcome.end, failure)
             recorded = _counted(recorded, outcome.end)
         found[seat] = outcome
-    return _merged(after, main, recorded, found)
+    dismissed = {(one.role, one.index): _dismiss(after, one) for one in _unwanted(after)}
+    return _merged(after, main, recorded, found | dismissed)
 
 
 def _failure(turn: Turn, recorded: JobStatus, side: Side | None, end: End) -> policies.Failure | None:
@@ -89,8 +90,32 @@ def _sides(after: Turn, found: dict[Seat, _Outcome]) -> tuple[Side, ...]:
     """What is known of a seat that the spec has given up is kept, in case that it comes back."""
     seats = membership.side_seats(after.spec)
     kept = [found[seat].side if seat in found else after.sides.get(seat) for seat in seats]
-    given_up = [replace(one, uid="") for seat, one in after.sides.items() if seat not in seats]
+    wanted = set(seats)
+    given_up = [_given_up(after, one) for seat, one in after.sides.items() if seat not in wanted]
     return (*(one for one in kept if one is not None), *given_up)
+
+
+def _given_up(turn: Turn, side: Side) -> Side:
+    return replace(side, uid="", saves_until=turn.later(stopping.SAVE_SECONDS)) if side.uid else side
+
+
+def _unwanted(turn: Turn) -> list[Replica]:
+    """Replicas of Independent that have no seat any more; with a gang they end with its attempt."""
+    seats = set(membership.seats(turn.spec))
+    found = [one for one in turn.seen.replicas if (one.role, one.index) not in seats]
+    return [
+        one for one in found if membership.is_alone(turn.spec, one.role) and membership.is_trainer(one.role)
+    ]
+
+
+def _dismiss(turn: Turn, replica: Replica) -> _Outcome:
+    """Its program saves and stops; then it goes, with the same grace if nobody can be told."""
+    agent = turn.agents.get(replica.uid)
+    if agent is not None and agent.connected and not seating.is_at_rest(agent) and not replica.deleting:
+        return _Outcome(
+            order=WantedOrder(uid=replica.uid, order=SaveAndStop(agent.attempt, stopping.SAVE_SECONDS))
+        )
+    return _Outcome(actions=seating.delete(replica, stopping.SAVE_SECONDS))
 
 
 def _attend_seat(turn: Turn, seat: Seat) -> _Outcome:
@@ -131,7 +156,7 @@ def _take_seat(turn: Turn, seat: Seat, side: Side | None) -> _Outcome:
     run = _last_run(turn, seat, side)
     wait = turn.until(side.not_before) if side else 0.0
     if wait > 0:
-        return _Outcome(side, order=_clear_order(turn, seat, run), look_again=wait)
+        return _Outcome(side, order=_clear_order(turn, seat, side, run), look_again=wait)
     replica = turn.seats.get(seat)
     if replica is not None and not turn.has_agents:
         return _take_pod(turn, side, replica, run + 1)
@@ -143,23 +168,26 @@ def _take_seat(turn: Turn, seat: Seat, side: Side | None) -> _Outcome:
     if actions or replica is None or replica.phase.is_terminal:
         return _Outcome(side, actions)
     if not seating.is_ready(turn, seat):
-        return _Outcome(side, order=_clear_order(turn, seat, run), look_again=seating.LOOK_SECONDS)
+        return _Outcome(side, order=_clear_order(turn, seat, side, run), look_again=seating.LOOK_SECONDS)
     taken = _seated(turn, side, Member(*seat, replica.uid), run + 1)
     return _Outcome(taken, order=_run_order(turn, taken))
 
 
 def _waited(turn: Turn, side: Side | None) -> float:
-    """How long somebody has been wanted in this seat: since the back-off, if that was later than the attempt."""
+    """How long somebody has been wanted in this seat: since the attempt, or what its last run had a right to."""
     waited = turn.since(turn.attempt.start_time) if turn.attempt else waiting.seconds(turn)
-    return min(waited, turn.since(side.not_before)) if side and side.not_before else waited
+    later = (side.not_before, side.saves_until) if side else ()
+    return min((waited, *(turn.since(one) for one in later if one is not None)))
 
 
-def _clear_order(turn: Turn, seat: Seat, run: int) -> WantedOrder | None:
-    """Ends what still runs here of older runs; a program that is ending already has the time that it was given."""
+def _clear_order(turn: Turn, seat: Seat, side: Side | None, run: int) -> WantedOrder | None:
+    """Ends what still runs here of older runs: at once, unless it was asked to save."""
     agent = turn.agent_at(seat)
-    if agent is None or agent.state not in (ProgramState.STARTING, ProgramState.RUNNING):
+    if agent is None or seating.is_at_rest(agent):
         return None
-    return WantedOrder(uid=agent.uid, order=Stop(run, 0.0))
+    may_save = side is not None and turn.until(side.saves_until) > 0
+    order = SaveAndStop(run, stopping.SAVE_SECONDS) if may_save else Stop(run, 0.0)
+    return WantedOrder(uid=agent.uid, order=order)
 
 
 def _take_pod(turn: Turn, side: Side | None, replica: Replica, run: int) -> _Outcome:
@@ -191,6 +219,7 @@ def _seated(turn: Turn, side: Side | None, member: Member, run: int) -> Side:
         restore_step=_restore_step(turn, seat),
         progressed=False,
         not_before=None,
+        saves_until=None,
         announced=None,
         stopped_since=None,
         exit_code=None,
@@ -303,7 +332,7 @@ def _ended(turn: Turn, side: Side, end: End) -> _Outcome:
         exit_code=end.exit_code,
     )
     gone = () if replica is None or stays else seating.delete(replica)
-    order = _clear_order(turn, (side.role, side.index), side.run)
+    order = _clear_order(turn, (side.role, side.index), after, side.run)
     return _Outcome(after, gone, order, end=end, look_again=wait)
 
 

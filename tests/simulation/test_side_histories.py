@@ -222,3 +222,42 @@ def test_an_independent_replica_that_is_always_disrupted_before_any_progress_fai
     status = world.finish()
     assert (status.phase, status.reason, status.disruptions) == (Phase.FAILED, Reason.NO_PROGRESS, 5)
     assert status.message == "worker-0 was disrupted 5 times in a row before any progress"
+
+
+# --- replicas that are no longer wanted
+
+
+def _scaled(spec: JobSpec, workers: int) -> JobSpec:
+    assert spec.replica_specs.worker is not None
+    worker = replace(spec.replica_specs.worker, replicas=workers)
+    return replace(spec, replica_specs=replace(spec.replica_specs, worker=worker))
+
+
+@pytest.mark.parametrize("recovery", [Recovery(), WITHOUT_AGENTS], ids=["agents", "bare"])
+def test_an_independent_replica_that_is_scaled_away_saves_before_it_goes(recovery: Recovery) -> None:
+    job = alone(gang(3, chief=False), recovery)
+    world = World(job, Script(strategy=Strategy.INDEPENDENT, steps=60, save_every=9999))
+    world.advance(20.5)
+    program = world.program("worker-2")
+    world.backend.edit(world.key, lambda spec: _scaled(spec, 2))
+    world.wait_until(lambda: not program.is_alive, limit=2)
+    assert world.disk.step == program.step
+    world.wait_until(lambda: len(world.cluster.replicas(world.key)) == 2, limit=2)
+    status = world.finish()
+    assert (status.phase, status.restarts, status.disruptions) == (Phase.SUCCEEDED, 0, 0)
+
+
+def test_a_replica_that_is_wanted_again_while_it_saves_is_let_finish_and_counted_nowhere() -> None:
+    world = World(
+        alone(gang(3, chief=False)), Script(strategy=Strategy.INDEPENDENT, steps=60, save_every=9999)
+    )
+    world.advance(20.5)
+    program = world.program("worker-2")
+    world.backend.edit(world.key, lambda spec: _scaled(spec, 2))
+    world.advance(0.2)
+    world.backend.edit(world.key, lambda spec: _scaled(spec, 3))
+    world.wait_until(lambda: not program.is_alive)
+    assert world.disk.step == program.step
+    world.wait_until(lambda: len(world.living) == 3)
+    assert (side(world, "worker-2").run, side(world, "worker-2").restore_step) == (2, program.step)
+    assert (world.status.restarts, world.status.disruptions) == (0, 0)

@@ -1,13 +1,15 @@
 """One run of a replica outside the gang: who takes its seat, how its end is counted, when the next one starts."""
 
+from datetime import timedelta
+
 from msgspec.structs import replace
 
 from orchestrator.api.status import Cause, Phase
 from orchestrator.api.types import Recovery
-from orchestrator.core.actions import DeleteReplica, Reason
+from orchestrator.core.actions import Decision, DeleteReplica, Reason
 from orchestrator.core.observed import Disruption, ReplicaPhase
-from orchestrator.protocol.messages import ProgramState, Stop
-from tests.simulation.jobs import WITHOUT_AGENTS
+from orchestrator.protocol.messages import ProgramState, SaveAndStop, Stop
+from tests.simulation.jobs import WITHOUT_AGENTS, gang
 from tests.unit.core.build import World
 from tests.unit.core.test_sides import alone, deleted, served, side, watched
 
@@ -68,15 +70,6 @@ def test_a_program_that_hangs_is_told_to_stop_until_it_does_though_its_next_star
     decision = world.go()
     assert world.state("worker-1") is ProgramState.EXITED
     assert (decision.requeue_after, world.order(decision, "worker-1")) == (1, None)
-
-
-def test_a_program_that_is_ending_already_keeps_the_time_that_it_was_given() -> None:
-    world = alone()
-    world.exit("worker-1")
-    world.step()
-    world.tell("worker-1", state=ProgramState.STOPPING)
-    decision = world.step()
-    assert (world.order(decision, "worker-1"), side(world, "worker-1").run) == (None, 1)
 
 
 def test_a_replica_that_is_cut_before_it_has_started_is_replaced_and_not_counted() -> None:
@@ -246,3 +239,49 @@ def test_a_worker_of_parameter_servers_makes_no_progress_by_itself() -> None:
     for _ in range(7):
         _preempt(world, "worker-1")
     assert (world.phase(), world.status.disruptions) == (Phase.RUNNING, 7)
+
+
+# --- replicas that are no longer wanted
+
+
+def scaled(world: World, workers: int) -> None:
+    world.job = replace(world.job, spec=replace(world.job.spec, replica_specs=gang(workers, chief=False)))
+
+
+def gone(decision: Decision) -> list[tuple[str, int]]:
+    return [(one.uid, one.grace_seconds) for one in decision.actions if isinstance(one, DeleteReplica)]
+
+
+def test_a_replica_that_is_no_longer_wanted_saves_and_stops_before_it_is_deleted() -> None:
+    world = alone()
+    scaled(world, 1)
+    for _ in range(2):
+        decision = world.step()
+        assert (gone(decision), world.order(decision, "worker-1")) == ([], SaveAndStop(1, 30.0))
+    world.exit("worker-1", 143, asked=True)
+    assert gone(world.step()) == [("worker-1.1", 30)]
+    world.set("worker-1", deleting=True)
+    assert world.step().actions == ()
+    assert world.status.restarts == 0
+
+
+def test_one_that_cannot_be_told_is_deleted_with_the_same_grace() -> None:
+    cut, bare = alone(), alone(recovery=WITHOUT_AGENTS)
+    cut.cut("worker-1")
+    for world in (cut, bare):
+        scaled(world, 1)
+        assert gone(world.step()) == [("worker-1.1", 30)]
+
+
+def test_one_that_is_wanted_again_may_finish_saving_before_its_next_run_but_is_not_waited_for_for_ever() -> (
+    None
+):
+    world = alone()
+    world.now += timedelta(hours=1)
+    scaled(world, 1)
+    world.step()
+    scaled(world, 2)
+    for seconds, order in ((29, SaveAndStop(1, 30.0)), (1, Stop(1, 0.0)), (119, Stop(1, 0.0))):
+        decision = world.step(seconds)
+        assert (decision.actions, world.order(decision, "worker-1")) == ((), order)
+    assert gone(world.step(1)) == [("worker-1.1", 0)]
