@@ -190,7 +190,8 @@ class Side(_Struct, frozen=True, kw_only=True):
     disruption that its replica was seen to be about to end by. `stopped_since`: when its program was seen in
     job-control stop. `step`: the highest that it was seen to reach; `progressed`: its present run has come further than
     any before. `restarts_in_a_row` counts since its last progress, `disruptions_in_a_row` those without progress.
-    `saves_until`: how long the program of a seat that was given up may save, if the seat is wanted again.
+    `saves_until`: how long the program of a seat that was given up may save, if the seat is wanted again. `over`: its
+    restartPolicy forbids that it is started again.
     """
 
     role: Role
@@ -213,6 +214,7 @@ class Side(_Struct, frozen=True, kw_only=True):
     cause: Cause | None = None
     exit_code: int | None = None
     succeeded: bool = False
+    over: bool = False
 
     @property
     def name(self) -> str:

@@ -156,7 +156,11 @@ class ReplicaSpec(_Struct, frozen=True):
     ) = None
     restart_policy: Annotated[
         RestartPolicy,
-        Meta(description="When a member's end starts a new attempt: Always, OnFailure, Never or ExitCode."),
+        Meta(
+            description="When a member's end starts a new attempt: Always, OnFailure, Never or ExitCode. Always "
+            "means OnFailure, but an evaluator starts again after exit code 0 too. An evaluator that is not to start "
+            "again fails nothing."
+        ),
     ] = RestartPolicy.ON_FAILURE
     template: (
         Annotated[

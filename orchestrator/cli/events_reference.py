@@ -39,7 +39,7 @@ _MEANINGS = {
     Reason.WRONG_INPUT: "The job failed: a built-in program refuses its data or arguments.",
     Reason.MODEL_LOST: "The job failed: a built-in program had trained, but its model could not be written.",
     Reason.NO_PROGRESS: "The job failed: attempts end without a higher step.",
-    Reason.RESTART_POLICY: "The job failed: the role's restartPolicy forbids a restart.",
+    Reason.RESTART_POLICY: "The role's restartPolicy forbids a restart: the job failed, or its evaluator is over.",
     Reason.EXIT_CODE_RULE: "The job failed: a rule for this exit code says so.",
     Reason.REPLICA_INVALID: "The job failed: a replica can never start.",
     Reason.NAME_CONFLICT: "An object that should be the job's belongs to somebody else.",

@@ -218,6 +218,7 @@ def _ignored_in(spec: JobSpec, role: Role) -> tuple[str, ...]:
     found.append(("other containers", len(pod.get("containers") or ()) > 1))
     found.append(("env.valueFrom", any("valueFrom" in one for one in container.get("env") or ())))
     own = membership.replica_spec(spec, role)
-    is_always = own is not None and own.restart_policy is RestartPolicy.ALWAYS
+    policy_of_trainer = own.restart_policy if own is not None and membership.is_trainer(role) else None
+    is_always = policy_of_trainer is RestartPolicy.ALWAYS
     policy = (f"{role.value}.restartPolicy: Always (means OnFailure)",) if is_always else ()
     return (*policy, *dict.fromkeys(f"template: {name}" for name, value in found if value))

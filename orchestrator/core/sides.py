@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from orchestrator.api.status import JobStatus, Member, Phase, Side
-from orchestrator.api.types import Role
+from orchestrator.api.status import Cause, JobStatus, Member, Phase, Side
+from orchestrator.api.types import RestartPolicy, Role
 from orchestrator.core import ending, hanging, membership, policies, seating, stopping, waiting
 from orchestrator.core.actions import Action, Decision, Event, EventType, Reason, WantedOrder
 from orchestrator.core.cause import End, Fate, MemberFate, disruption_cause, unexplained
@@ -120,6 +120,8 @@ def _dismiss(turn: Turn, replica: Replica) -> _Outcome:
 
 def _attend_seat(turn: Turn, seat: Seat) -> _Outcome:
     side = turn.sides.get(seat)
+    if side is not None and side.over:
+        return _Outcome(side, order=_clear_order(turn, seat, side, side.run))
     if _is_done(turn, side) or _is_held(turn, seat):
         return _Outcome(side)
     if side is None or not side.uid or _is_outdated(turn, side):
@@ -248,8 +250,10 @@ def _run_order(turn: Turn, side: Side) -> WantedOrder:
 def _follow(turn: Turn, side: Side) -> _Outcome:
     """A seated replica: running, done, or to be restarted alone."""
     found = stopping.side_fate(turn, side)
-    if found.fate is Fate.SUCCEEDED:
+    if found.fate is Fate.SUCCEEDED and not _is_to_start_again(turn, side):
         return _Outcome(replace(side, succeeded=True))
+    if found.fate is Fate.SUCCEEDED:
+        return _ended(turn, side, End(found.member, Cause.PROGRAM_EXIT, turn.now, exit_code=0))
     end = _as_announced(side, found.end) if found.fate is Fate.ENDED else _unasked_end(turn, side, found)
     if end is not None:
         return _ended(turn, side, end)
@@ -264,6 +268,12 @@ def _follow(turn: Turn, side: Side) -> _Outcome:
     if found.fate is Fate.UNKNOWN and _was_heard_before(turn, side):
         return _await_start(turn, side)
     return _Outcome(side)
+
+
+def _is_to_start_again(turn: Turn, side: Side) -> bool:
+    """restartPolicy Always; who trains has done its work with exit code 0, whatever the policy says."""
+    is_always = policies.policy_of(turn.spec, side.role) is RestartPolicy.ALWAYS
+    return is_always and side.role is Role.EVALUATOR
 
 
 def _was_heard_before(turn: Turn, side: Side) -> bool:
@@ -315,6 +325,9 @@ def _ended(turn: Turn, side: Side, end: End) -> _Outcome:
 
     Its seat is free again, and a replica that can stay in it is there for the next run.
     """
+    forbidden = policies.restart_policy(turn.spec, end) if side.role is Role.EVALUATOR else None
+    if forbidden is not None:
+        return _over(turn, side, end, forbidden)
     side = _with_progress(turn, side)
     restarts = (0 if side.progressed else side.restarts_in_a_row) + end.cause.is_restart
     is_vain = end.cause.is_disruption and not side.progressed
@@ -334,6 +347,13 @@ def _ended(turn: Turn, side: Side, end: End) -> _Outcome:
     gone = () if replica is None or stays else seating.delete(replica)
     order = _clear_order(turn, (side.role, side.index), after, side.run)
     return _Outcome(after, gone, order, end=end, look_again=wait)
+
+
+def _over(turn: Turn, side: Side, end: End, forbidden: policies.Failure) -> _Outcome:
+    """An evaluator that is not started again, which fails nothing."""
+    after = replace(side, over=True, cause=end.cause, exit_code=end.exit_code)
+    order = _clear_order(turn, (side.role, side.index), after, side.run)
+    return _Outcome(after, order=order, events=(_event(turn, end, forbidden.reason, forbidden.message),))
 
 
 def _with_progress(turn: Turn, side: Side) -> Side:
@@ -358,14 +378,18 @@ def _told(turn: Turn, outcome: _Outcome) -> tuple[Event, ...]:
     end = outcome.end
     if end is None:
         return outcome.events
-    restart = Event(
+    message = f"{policies.describe(end)}; it restarts alone"
+    return (*outcome.events, _event(turn, end, Reason.SIDE_RESTART, message))
+
+
+def _event(turn: Turn, end: End, reason: Reason, message: str) -> Event:
+    return Event(
         type=EventType.WARNING,
-        reason=Reason.SIDE_RESTART,
-        message=f"{policies.describe(end)}; it restarts alone",
+        reason=reason,
+        message=message,
         attempt=turn.attempt.number if turn.attempt else 0,
         member=end.member.name,
         cause=end.cause,
         exit_code=end.exit_code,
         last_lines=end.last_lines,
     )
-    return (*outcome.events, restart)

@@ -261,3 +261,38 @@ def test_a_replica_that_is_wanted_again_while_it_saves_is_let_finish_and_counted
     world.wait_until(lambda: len(world.living) == 3)
     assert (side(world, "worker-2").run, side(world, "worker-2").restore_step) == (2, program.step)
     assert (world.status.restarts, world.status.disruptions) == (0, 0)
+
+
+# --- the evaluator's restartPolicy
+
+
+def _evaluated(policy: RestartPolicy, recovery: Recovery | None = None) -> World:
+    specs = ReplicaSpecs(chief=ReplicaSpec(), evaluator=ReplicaSpec(restart_policy=policy))
+    world = World(make_job(specs, recovery=recovery), Script(steps=60))
+    world.advance(8)
+    return world
+
+
+@pytest.mark.parametrize("recovery", [Recovery(), WITHOUT_AGENTS], ids=["agents", "bare"])
+def test_an_evaluator_whose_restart_policy_is_never_is_not_started_again_and_fails_nothing(
+    recovery: Recovery,
+) -> None:
+    world = _evaluated(RestartPolicy.NEVER, recovery)
+    world.program("evaluator-0").end(1)
+    status = world.finish()
+    assert (status.phase, status.restarts, side(world, "evaluator-0").restarts) == (Phase.SUCCEEDED, 0, 0)
+    assert [run for (seat, run) in world.ledger.starts if seat[0] is Role.EVALUATOR] == [1]
+    told = [one for one in world.all_events() if one.reason is Reason.RESTART_POLICY]
+    assert [one.message for one in told] == ["evaluator-0 exited with code 1; its restartPolicy is Never"]
+
+
+@pytest.mark.parametrize("recovery", [Recovery(), WITHOUT_AGENTS], ids=["agents", "bare"])
+def test_an_evaluator_whose_restart_policy_is_always_starts_again_after_exit_code_0(
+    recovery: Recovery,
+) -> None:
+    world = _evaluated(RestartPolicy.ALWAYS, recovery)
+    world.program("evaluator-0").end(0)
+    status = world.finish()
+    found = side(world, "evaluator-0")
+    assert (status.phase, status.restarts, found.restarts, found.exit_code) == (Phase.SUCCEEDED, 0, 1, None)
+    assert [run for (seat, run) in world.ledger.starts if seat[0] is Role.EVALUATOR] == [1, 2]

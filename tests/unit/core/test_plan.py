@@ -182,7 +182,7 @@ def test_what_only_a_cluster_can_have_is_named_where_it_is_not_the_default() -> 
     job = with_spec(
         run_policy=RunPolicy(clean_pod_policy=CleanPodPolicy.ALL),
         recovery=Recovery(replacement_timeout_seconds=0),
-        replica_specs=ReplicaSpecs(chief=always, worker=ReplicaSpec(replicas=2)),
+        replica_specs=ReplicaSpecs(chief=always, worker=ReplicaSpec(replicas=2), evaluator=always),
     )
     assert plan.ignored_locally(replace(job, metadata=replace(job.metadata, namespace="team"))) == (
         "metadata.namespace",

@@ -5,11 +5,11 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from orchestrator.api.status import Cause, Phase
-from orchestrator.api.types import Recovery
+from orchestrator.api.types import Recovery, ReplicaSpec, ReplicaSpecs, RestartPolicy
 from orchestrator.core.actions import Decision, DeleteReplica, Reason
 from orchestrator.core.observed import Disruption, ReplicaPhase
 from orchestrator.protocol.messages import ProgramState, SaveAndStop, Stop
-from tests.simulation.jobs import WITHOUT_AGENTS, gang
+from tests.simulation.jobs import WITHOUT_AGENTS, gang, make_job
 from tests.unit.core.build import World
 from tests.unit.core.test_sides import alone, deleted, served, side, watched
 
@@ -285,3 +285,39 @@ def test_one_that_is_wanted_again_may_finish_saving_before_its_next_run_but_is_n
         decision = world.step(seconds)
         assert (decision.actions, world.order(decision, "worker-1")) == ((), order)
     assert gone(world.step(1)) == [("worker-1.1", 0)]
+
+
+# --- the evaluator's restartPolicy
+
+
+def evaluated(policy: RestartPolicy, recovery: Recovery | None = None) -> World:
+    specs = ReplicaSpecs(chief=ReplicaSpec(), evaluator=ReplicaSpec(restart_policy=policy))
+    return World(make_job(specs, recovery=recovery)).running()
+
+
+def test_an_evaluator_that_is_over_is_not_started_again_whatever_becomes_of_its_replica() -> None:
+    world = evaluated(RestartPolicy.NEVER)
+    world.exit("evaluator-0")
+    world.go()
+    assert (side(world, "evaluator-0").over, world.state("evaluator-0")) == (True, ProgramState.EXITED)
+    world.lose("evaluator-0")
+    world.go()
+    assert ("evaluator-0" in world.pods, world.status.restarts, world.status.disruptions) == (False, 0, 0)
+
+
+def test_exit_code_forbids_an_evaluator_only_codes_of_its_own() -> None:
+    for code, is_over in ((1, True), (137, False)):
+        world = evaluated(RestartPolicy.EXIT_CODE)
+        world.exit("evaluator-0", code)
+        world.go()
+        assert side(world, "evaluator-0").over is is_over
+
+
+def test_an_evaluator_that_hangs_and_is_over_is_told_to_stop_until_it_does() -> None:
+    world = evaluated(RestartPolicy.NEVER, Recovery(hang_timeout_seconds=60))
+    world.tell("evaluator-0", stopped=True)
+    world.step()
+    for _ in range(2):
+        assert world.order(world.step(60), "evaluator-0") == Stop(1, 0.0)
+    world.go()
+    assert (side(world, "evaluator-0").cause, world.state("evaluator-0")) == (Cause.HANG, ProgramState.EXITED)
