@@ -11,7 +11,7 @@ from typing import Protocol
 
 from orchestrator.api.status import Progress
 from orchestrator.backends.base import Backend, Conflict, View
-from orchestrator.core.actions import Decision, Event, WantedOrder
+from orchestrator.core.actions import Decision, DeleteJob, Event, WantedOrder
 from orchestrator.core.decide import decide
 from orchestrator.core.observed import Agent, Observed, StopRequest
 
@@ -19,7 +19,7 @@ Clock = Callable[[], datetime]
 
 
 class Agents(Protocol):
-    """The coordinator's two tables, for one job UID."""
+    """The coordinator's two tables, for one job UID. Of a job that it has forgotten it knows and wants nothing."""
 
     def agents(self, job_uid: str) -> tuple[Agent, ...]: ...
 
@@ -65,7 +65,11 @@ class Reconciler:
         self.stop = StopWish()
 
     async def reconcile(self, key: str) -> float | None:
-        """One turn. Returns the seconds until time alone may change anything; None: nothing to wait for."""
+        """One turn. Returns the seconds until time alone may change anything; None: nothing to wait for.
+
+        Nothing more is wanted of the agents of a job once it has been deleted: they have been told to finish before, or
+        go with their pods.
+        """
         view = await self._backend.observe(key)
         if view is None:
             return None
@@ -78,7 +82,8 @@ class Reconciler:
                 return 0.0
         for action in decision.actions:
             await self._backend.perform(key, action)
-        self._agents.set_wanted(_uid(view), decision.wanted)
+        if not any(isinstance(action, DeleteJob) for action in decision.actions):
+            self._agents.set_wanted(_uid(view), decision.wanted)
         self._tell(key, view, decision, now)
         has_changed = decision.status != view.status or bool(decision.actions)
         return 0.0 if has_changed else decision.requeue_after

@@ -150,11 +150,13 @@ class Coordinator:
             link.close()
 
     def set_wanted(self, job_uid: str, wanted: tuple[WantedOrder, ...]) -> None:
-        """Replace what is wanted of a job's agents; agents without an entry are to carry on.
+        """Replace what is wanted of a job's agents; agents without an entry are to carry on. Unknown jobs are no error.
 
         Raises ProtocolError, and changes nothing, if an order is too large to be sent.
         """
-        job = self._jobs[job_uid]
+        job = self._jobs.get(job_uid)
+        if job is None:
+            return
         job.wishes = {each.uid: self._encoded(job_uid, each) for each in wanted}
         job.orders = {each.uid: each.order for each in wanted}
         for uid, link in job.links.items():

@@ -287,6 +287,7 @@ async def test_wishes_are_replaced_and_a_forgotten_job_is_cut_off(
     assert await hear(stream) == Wanted(JOB, 2, None)
     bench.coordinator.forget(JOB)
     bench.coordinator.forget(JOB)
+    bench.coordinator.set_wanted(JOB, (WantedOrder(uid="agent-0", order=Run(1, {})),))
     assert await hear(stream) is None
     assert bench.coordinator.agents(JOB) == ()
     refused = talk(channel)
