@@ -49,7 +49,8 @@ def effective(job: TensorFlowJob) -> TensorFlowJob:
     spec = replace(
         job.spec,
         recovery=replace(job.spec.recovery, agent=AgentMode.ENABLED),
-        run_policy=replace(job.spec.run_policy, suspend=False),  # nothing here could ever resume it
+        # Nothing here could ever resume it, and `tfo rm` alone removes runs.
+        run_policy=replace(job.spec.run_policy, suspend=False, ttl_seconds_after_finished=None),
     )
     return replace(job, metadata=replace(job.metadata, uid=uuid.uuid4().hex), spec=spec)
 

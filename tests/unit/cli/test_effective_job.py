@@ -11,3 +11,9 @@ def test_a_suspended_job_runs_and_always_with_agents() -> None:
     found = effective(job).spec
     assert not found.run_policy.suspend
     assert found.recovery.agent is AgentMode.ENABLED
+
+
+def test_a_time_to_live_deletes_no_run() -> None:
+    job = load_one(cnn("runPolicy: {ttlSecondsAfterFinished: 0}"))
+    assert job.spec.run_policy.ttl_seconds_after_finished == 0
+    assert effective(job).spec.run_policy.ttl_seconds_after_finished is None
