@@ -59,7 +59,7 @@ class Loop:
         self._session = Session(config, _hello(config), self._wakeup.wake)
         self._reporting = Reporting(config, self._wakeup, self._session.say)
         self._said, self._said_at = self._state(), monotonic()
-        self._session.say(_with_usage(self._said))
+        self._say(self._said)
 
     def run(self) -> int:
         """Until there is nothing left to do here; returns the agent's exit code."""
@@ -67,7 +67,7 @@ class Loop:
         code = None
         while code is None:
             code = self._turn(monotonic())
-        self._session.say(_with_usage(self._state()))
+        self._say(self._state())
         self._session.close(0.0 if self._wakeup.orphaned else FAREWELL_SECONDS)
         self._reporting.close()
         if self._wakeup.orphaned:
@@ -123,7 +123,7 @@ class Loop:
         self._program.record(action.attempt)
         self._reporting.begin(action.attempt)
         self._last_lines = ()
-        self._session.say(_with_usage(self._state()))
+        self._say(self._state())
         env = self._environment(action.env)
         self._checkpoint_dir = env.get(environment.CHECKPOINT_DIR, "")
         output, program_end = os.pipe()
@@ -173,7 +173,13 @@ class Loop:
         state = self._state()
         if state != self._said or now - self._said_at >= HEARTBEAT_SECONDS:
             self._said, self._said_at = state, now
-            self._session.say(_with_usage(state))
+            self._say(state)
+
+    def _say(self, state: State) -> None:
+        """With what changes by time alone, as it is at this moment."""
+        ended_at = self._program.view.ended_at
+        ended_seconds = None if ended_at is None else monotonic() - ended_at
+        self._session.say(_with_usage(replace(state, ended_seconds=ended_seconds)))
 
     def _state(self) -> State:
         program, view = self._program, self._program.view

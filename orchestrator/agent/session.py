@@ -12,6 +12,7 @@ import sys
 import threading
 from collections import deque
 from contextlib import suppress
+from dataclasses import replace
 from time import monotonic
 from typing import Callable, Deque, List, Optional
 
@@ -46,6 +47,7 @@ class Session:
         self._state: Optional[State] = None
         self._report: Optional[Report] = None
         self._last_state: State = State()
+        self._stated_at = monotonic()
         self._last_report: Optional[Report] = None
         self._said_attempt = -1
         self._arrived: Deque[Wanted] = deque(maxlen=MAX_WAITING)
@@ -62,6 +64,7 @@ class Session:
         with self._lock:
             if isinstance(message, State):
                 self._state = self._last_state = message
+                self._stated_at = monotonic()
             elif isinstance(message, Report):
                 self._report = self._last_report = message
         self._bell.ring()
@@ -144,6 +147,7 @@ class Session:
         if state is not None:
             self._state = None
             self._said_attempt = state.attempt
+            state = _aged(state, monotonic() - self._stated_at)
         return state
 
     def _hear(self, data: bytes) -> None:
@@ -178,3 +182,10 @@ class Session:
         except (OSError, ValueError) as error:
             self._complain(f"token cannot be read: {error}")
             return ""
+
+
+def _aged(state: State, seconds: float) -> State:
+    """As it is now, so long after it was handed in: it may have waited for a stream."""
+    if state.ended_seconds is None:
+        return state
+    return replace(state, ended_seconds=state.ended_seconds + seconds)

@@ -35,13 +35,17 @@ Count = Callable[[Result], None]
 
 
 class Link:
-    """`hear` is called with every message; `count` with what became of it."""
+    """`hear` is called with every message; `count` with what became of it.
+
+    `silence`: seconds for which nothing had been heard, if that is why the stream ended.
+    """
 
     def __init__(self, context: Context, wish: bytes, hear: Hear, count: Count) -> None:
         self._context, self._wish, self._hear, self._count = context, wish, hear, count
         self._news = asyncio.Event()
         self._closed = asyncio.Event()
         self._tokens, self._filled_at = BURST, 0.0
+        self.silence = 0.0
 
     def want(self, wish: bytes) -> None:
         """Say this from now on, at once if it is new."""
@@ -73,6 +77,7 @@ class Link:
                 async with asyncio.timeout(SILENCE_SECONDS):
                     data: object = await self._context.read()
             except TimeoutError:
+                self.silence = SILENCE_SECONDS
                 return
             if not isinstance(data, bytes) or self._take(data) is Result.MALFORMED:
                 return

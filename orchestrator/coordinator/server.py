@@ -231,10 +231,10 @@ class Coordinator:
         finally:
             if job.links.get(uid) is link:
                 del job.links[uid]
-                self._lose(job_uid, job, entry)
+                self._lose(job_uid, job, entry, link.silence)
 
-    def _lose(self, job_uid: str, job: _Job, entry: Entry) -> None:
-        entry.lose(self._clock())
+    def _lose(self, job_uid: str, job: _Job, entry: Entry, silence: float) -> None:
+        entry.lose(self._clock(), silence)
         if self._jobs.get(job_uid) is job:
             self._on_change(job_uid)
 

@@ -5,16 +5,22 @@ clocks are arguments.
 """
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from orchestrator.coordinator.authentication import ReplicaId
 from orchestrator.core.observed import Agent
-from orchestrator.protocol.messages import Report, State
+from orchestrator.protocol.messages import ProgramState, Report, State
+
+LONGEST_SECONDS = 30 * 24 * 3600.0
+"""An agent that says that its program ended longer ago than this is believed no further."""
 
 
 @dataclass
 class Entry:
-    """One agent. `since`: when its present (attempt, program state) was first seen. `reported_at`: monotonic."""
+    """One agent. `since`: when its present (attempt, program state) was first seen; an exited program's is its end.
+
+    `reported_at`: monotonic.
+    """
 
     replica: ReplicaId
     state: State = field(default_factory=State)
@@ -24,18 +30,24 @@ class Entry:
     report: Report | None = None
     reported_at: float = 0.0
 
-    def lose(self, now: datetime) -> None:
-        self.connected, self.lost_at = False, now
+    def lose(self, now: datetime, silence: float = 0.0) -> None:
+        """Its stream has ended, after so many seconds in which nothing was heard."""
+        self.connected, self.lost_at = False, now - timedelta(seconds=silence)
 
     def hear_state(self, state: State, now: datetime) -> bool:
-        """Whether it says anything new, apart from what the agent itself costs.
+        """Whether it says anything new, apart from what the agent itself costs and what changes by time alone.
 
         Only now is the agent connected: before its State nobody knows what it is doing.
         """
         was_connected, self.connected, self.lost_at = self.connected, True, None
         if self.since is None or (state.attempt, state.state) != (self.state.attempt, self.state.state):
-            self.since = now
-        old = replace(self.state, cpu_seconds=state.cpu_seconds, rss_bytes=state.rss_bytes)
+            self.since = begun(state, now)
+        old = replace(
+            self.state,
+            cpu_seconds=state.cpu_seconds,
+            rss_bytes=state.rss_bytes,
+            ended_seconds=state.ended_seconds,
+        )
         self.state = state
         return state != old or not was_connected
 
@@ -81,3 +93,10 @@ class Entry:
             return None
         since = max(0.0, monotonic - self.reported_at) if self.connected else 0.0
         return report.seconds_since_step + since
+
+
+def begun(state: State, now: datetime) -> datetime:
+    """Ends may come to light long after they happened, in any order."""
+    if state.state is not ProgramState.EXITED or state.ended_seconds is None:
+        return now
+    return now - timedelta(seconds=min(max(0.0, state.ended_seconds), LONGEST_SECONDS))

@@ -7,10 +7,11 @@ still too early to tell. Called by `decide`. Pure: what peers do after the first
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from math import inf
 
 from orchestrator.api.status import Attempt, Cause, Member
 from orchestrator.core.observed import Agent, Replica, ReplicaPhase
-from orchestrator.core.turn import LEADER_SETTLE_SECONDS, Turn
+from orchestrator.core.turn import Turn
 from orchestrator.protocol.messages import ProgramState
 
 TOGETHER_SECONDS = 0.5
@@ -37,11 +38,15 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True)
 class End:
-    """How a member ended: the candidate for an attempt's cause. `never_started`: its program could not be."""
+    """How a member ended: the candidate for an attempt's cause.
+
+    `at`: when, or since when it may have without anybody noticing; None: nobody knows. `never_started`: its program
+    could not be.
+    """
 
     member: Member
     cause: Cause
-    at: datetime
+    at: datetime | None
     exit_code: int | None = None
     signal: int | None = None
     message: str = ""
@@ -112,11 +117,16 @@ def _exited_fate(turn: Turn, member: Member, agent: Agent, replica: Replica | No
 def _gone_fate(turn: Turn, member: Member, replica: Replica | None, agent: Agent | None) -> MemberFate:
     """The pod is gone, or ended: its exit code, passed on by the agent where there is one, is the truth."""
     if replica is None:
-        at = agent.lost_at if agent else None
-        return MemberFate(member, Fate.ENDED, End(member, Cause.POD_LOST, at or turn.now))
+        return MemberFate(member, Fate.ENDED, End(member, Cause.POD_LOST, _heard_until(turn, agent)))
     if replica.exit_code == 0 and replica.disruption is None:
         return MemberFate(member, Fate.SUCCEEDED)
-    return MemberFate(member, Fate.ENDED, _replica_end(turn, member, replica))
+    return MemberFate(member, Fate.ENDED, _replica_end(turn, member, replica, agent))
+
+
+def _heard_until(turn: Turn, agent: Agent | None) -> datetime | None:
+    if agent is None:
+        return None
+    return turn.now if agent.connected else agent.lost_at
 
 
 def _bare_fate(turn: Turn, member: Member, replica: Replica | None) -> MemberFate:
@@ -143,11 +153,13 @@ def disruption_cause(replica: Replica) -> Cause | None:
     return Cause.EVICTED if replica.foreign_deletion else None
 
 
-def _replica_end(turn: Turn, member: Member, replica: Replica) -> End:
+def _replica_end(turn: Turn, member: Member, replica: Replica, agent: Agent | None) -> End:
+    """Of an agent that was unreachable before its replica was seen to end, nobody knows how long it had been dead."""
+    moments = [one for one in (replica.since, _heard_until(turn, agent)) if one is not None]
     return End(
         member=member,
         cause=_replica_cause(turn, replica),
-        at=replica.since or turn.now,
+        at=min(moments, default=None),
         exit_code=replica.exit_code,
         signal=replica.signal or signal_in(replica.exit_code),
         message=replica.error,
@@ -210,8 +222,8 @@ def _cause(turn: Turn, found: tuple[MemberFate, ...]) -> End | None:
     actual = [one.end for one in found if one.end is not None and one.fate is Fate.ENDED]
     if not actual:
         return None
-    first = min(end.at for end in actual)
-    together = [end for end in actual if _is_together(turn, first, end)]
+    first = min((end.at for end in actual if end.at is not None), default=None)
+    together = [end for end in actual if _is_together(first, end)]
     disrupted = [end for end in ends if end.cause.is_disruption]
     chosen = min((*together, *disrupted), key=_weight)
     halted = [one.member for one in found if one.stopped]
@@ -220,19 +232,15 @@ def _cause(turn: Turn, found: tuple[MemberFate, ...]) -> End | None:
     return chosen
 
 
-def _is_together(turn: Turn, first: datetime, end: End) -> bool:
-    """What agents tell a new leader happened while nobody listened; the order in which they do means nothing."""
-    latest = first + timedelta(seconds=TOGETHER_SECONDS)
-    leader_since = turn.seen.leader_since
-    if leader_since is not None and turn.has_agents:
-        latest = max(latest, leader_since + timedelta(seconds=LEADER_SETTLE_SECONDS))
-    return end.at <= latest
+def _is_together(first: datetime | None, end: End) -> bool:
+    """An end of which nobody knows when it was may have been the first."""
+    return first is None or end.at is None or end.at <= first + timedelta(seconds=TOGETHER_SECONDS)
 
 
-def _weight(end: End) -> tuple[int, datetime]:
-    """Evidence from outside beats a death by signal, which beats an exit code; then the earliest."""
+def _weight(end: End) -> tuple[int, float]:
+    """Evidence from outside beats a death by signal, which beats an exit code; then the earliest that is known."""
     order = 0 if end.cause.is_disruption else 2 if end.cause is Cause.PROGRAM_EXIT else 1
-    return order, end.at
+    return order, end.at.timestamp() if end.at is not None else inf
 
 
 def unexplained(turn: Turn, member: Member) -> End:

@@ -68,8 +68,9 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     """What the coordinator knows of one agent: its last State and latest telemetry.
 
     `connected`: its stream is open. `since`: when the coordinator first saw the present program state (attempt,
-    state), on the controller's clock; `lost_at`: when the stream ended. `seconds_since_step` counts on while the
-    agent is connected. `step`: last step of the program of `attempt`, None before the first. `reported`: the program
+    state), on the controller's clock; of an exited program: when that ended, however late it came to light.
+    `lost_at`: until when it was heard, if its stream has ended. `seconds_since_step` counts on while the agent is
+    connected. `step`: last step of the program of `attempt`, None before the first. `reported`: the program
     of `attempt` has reported anything at all.
     """
 

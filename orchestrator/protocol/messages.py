@@ -57,6 +57,7 @@ class State:
     is in job-control stop (SIGSTOP). `exit_code` and `signal`: of an exited program, one of them is set.
     `oom`: the kernel killed it for memory. `checkpoint_step`: newest committed checkpoint in TFO_CHECKPOINT_DIR.
     `start_error`: why the program cannot be started, now or later (exit_code is 126 or 127). `term`: highest seen.
+    `ended_seconds`: since the program's first process ended, by the agent's monotonic clock, when this is sent.
     """
 
     attempt: int = 0
@@ -73,6 +74,7 @@ class State:
     term: int = 0
     cpu_seconds: float = 0.0
     rss_bytes: int = 0
+    ended_seconds: Optional[float] = None
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from time import monotonic
 
 import grpc
 import pytest
@@ -102,12 +103,36 @@ raise SystemExit(4)
     await bench.coordinator.close()
     go.touch()
     await wait_for(lambda: not is_alive(pid))
+    gone_at = monotonic()
     await bench.open()
+    opened_at = monotonic()
     assert (await bench.ended(agent)).exit_code == 4
+    ended_seconds = bench.coordinator.states(JOB)[agent.uid].ended_seconds
+    assert ended_seconds is not None
+    assert ended_seconds >= opened_at - gone_at
     await bench.until(agent, lambda seen: seen.step == 12)
     assert [report.metrics for report in bench.reports] == [{"loss": 0.5}]
     bench.want(agent, Finish(0))
     assert await agent.end() == 0
+
+
+async def test_what_had_to_wait_for_a_coordinator_says_how_long_ago_the_program_ended(bench: Bench) -> None:
+    await bench.coordinator.close()
+    bench.expected.append(WORKER)
+    talking = session.Session(
+        config.Config(bench.address, JOB, "worker", 0, "agent-0", ("true",), token=TOKEN), HELLO, lambda: None
+    )
+    before = monotonic()
+    talking.say(State(1, ProgramState.EXITED, exit_code=1, ended_seconds=100.0))
+    said = monotonic()
+    await bench.open()
+    opened = monotonic()
+    talking.start()
+    await wait_for(lambda: bool(bench.coordinator.agents(JOB)))
+    heard = bench.coordinator.states(JOB)["agent-0"].ended_seconds
+    assert heard is not None
+    assert opened - said <= heard - 100.0 <= monotonic() - before
+    await asyncio.to_thread(talking.close, 10.0)
 
 
 async def test_a_coordinator_that_falls_silent_is_left_for_another_try(

@@ -169,6 +169,7 @@ class SimulatedAgent:
             last_lines=("last words",) if view.exit_code else (),
             checkpoint_step=self._checkpoint,
             term=self.term,
+            ended_seconds=None if view.ended_at is None else self._clock.seconds - view.ended_at,
         )
 
     def _report(self, program: Program) -> Report:

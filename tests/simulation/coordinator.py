@@ -1,10 +1,11 @@
 """A simulated coordinator: states of agents in, wanted states out, as tables; for one job."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
 from orchestrator.backends.memory.clock import VirtualClock
+from orchestrator.coordinator.table import begun
 from orchestrator.core.actions import WantedOrder
 from orchestrator.core.observed import Agent
 from orchestrator.protocol.messages import Order, Report, State, Wanted
@@ -46,12 +47,13 @@ class SimulatedCoordinator:
     def _hear_state(self, uid: str, state: State) -> None:
         known, now = self._known.get(uid), self.clock.seconds
         if known is None:
-            self._known[uid] = _Known(state, self.clock(), now)
+            self._known[uid] = _Known(state, begun(state, self.clock()), now)
             has_changed = True
         else:
-            has_changed = known.state != state or not known.is_connected
+            old = replace(known.state, ended_seconds=state.ended_seconds)
+            has_changed = old != state or not known.is_connected
             if (known.state.attempt, known.state.state) != (state.attempt, state.state):
-                known.since = self.clock()
+                known.since = begun(state, self.clock())
             known.state, known.heard_at = state, now
             known.is_connected, known.lost_at = True, None
         self.send(uid, self._wish(uid))
@@ -64,8 +66,9 @@ class SimulatedCoordinator:
     def look(self) -> None:
         """Notices who has gone silent; to be called every few seconds."""
         for known in self._known.values():
-            if known.is_connected and self.clock.seconds - known.heard_at > SILENCE_SECONDS:
-                known.is_connected, known.lost_at = False, self.clock()
+            silence = self.clock.seconds - known.heard_at
+            if known.is_connected and silence > SILENCE_SECONDS:
+                known.is_connected, known.lost_at = False, self.clock() - timedelta(seconds=silence)
                 self.on_change()
 
     def hang_up(self, uid: str) -> None:

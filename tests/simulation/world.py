@@ -296,9 +296,12 @@ class World(AgentWorld):
         for one in self.cluster.replicas(self.key):
             self.cluster.vanish(one.uid)
 
-    def kill_container(self, name: str) -> None:
-        """The kernel kills the whole container for memory."""
+    def kill_container(self, name: str, said_after: float = 0.0) -> None:
+        """The kernel kills the whole container for memory; the control plane may say so later."""
         uid = self.replica(name).uid
         self.killed(uid)
-        self.cluster.end(uid, exit_code=137, out_of_memory=True)
+        if said_after:
+            self.clock.after(said_after, lambda: self.cluster.end(uid, exit_code=137, out_of_memory=True))
+        else:
+            self.cluster.end(uid, exit_code=137, out_of_memory=True)
         self._hang_up(uid)

@@ -95,4 +95,6 @@ async def test_a_fault_of_ours_is_not_hidden() -> None:
 
 async def test_it_ends_on_silence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link, "SILENCE_SECONDS", 0.01)
-    await Talk().task
+    talk = Talk()
+    await talk.task
+    assert talk.link.silence == 0.01

@@ -2,9 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from orchestrator.api.types import Role
 from orchestrator.coordinator.authentication import ReplicaId
-from orchestrator.coordinator.table import Entry
+from orchestrator.coordinator.table import LONGEST_SECONDS, Entry
 from orchestrator.core.observed import Agent
 from orchestrator.protocol.messages import ProgramState, Report, State
 
@@ -34,6 +36,26 @@ def test_what_an_agent_costs_is_no_news() -> None:
     entry.hear_state(State(), THEN)
     assert not entry.hear_state(State(cpu_seconds=1.0, rss_bytes=5), THEN)
     assert entry.state.cpu_seconds == 1.0
+
+
+@pytest.mark.parametrize(("said", "earlier"), [(5.0, 5.0), (-1.0, 0.0), (1e300, LONGEST_SECONDS)])
+def test_an_exited_program_has_been_so_since_it_ended_however_late_that_is_heard(
+    said: float, earlier: float
+) -> None:
+    entry = make()
+    entry.hear_state(State(1, ProgramState.STOPPING, ended_seconds=3.0), THEN)
+    assert entry.observe(0.0).since == THEN
+    assert entry.hear_state(State(1, ProgramState.EXITED, exit_code=1, ended_seconds=said), LATER)
+    assert entry.observe(0.0).since == LATER - timedelta(seconds=earlier)
+    assert not entry.hear_state(State(1, ProgramState.EXITED, exit_code=1, ended_seconds=99.0), THEN)
+    assert entry.observe(0.0).since == LATER - timedelta(seconds=earlier)
+
+
+def test_an_agent_that_falls_silent_is_lost_since_it_was_heard_last() -> None:
+    entry = make()
+    entry.hear_state(State(), THEN)
+    entry.lose(LATER, 7.0)
+    assert entry.observe(0.0).lost_at == THEN
 
 
 def test_an_agent_that_comes_back_is_news_though_its_state_is_the_same() -> None:

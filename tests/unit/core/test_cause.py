@@ -144,9 +144,23 @@ def test_a_new_leader_waits_until_agents_have_had_time_to_come_back() -> None:
     assert judge(what, seconds=121).look_again == pytest.approx(49)
 
 
-def test_what_a_new_leader_is_told_came_in_no_order() -> None:
-    what = seen(exited("worker-0", 1, 0), exited("worker-1", None, 20, signal=9), leader_since=NOW)
-    assert named(judge(what, seconds=21)) == (Cause.PROGRAM_SIGNAL, "worker-1")
+def test_an_end_that_a_new_leader_hears_of_late_is_the_first_if_it_was() -> None:
+    what = seen(exited("worker-0", 1, 0), exited("worker-1", 3, -16), leader_since=later(20))
+    assert named(judge(what, seconds=21)) == (Cause.PROGRAM_EXIT, "worker-1")
+    what = seen(exited("worker-0", 3, 0), exited("worker-1", None, 16, signal=9), leader_since=later(20))
+    assert named(judge(what, seconds=21)) == (Cause.PROGRAM_EXIT, "worker-0")
+
+
+def test_an_end_of_which_nobody_knows_when_it_was_may_have_been_the_first() -> None:
+    away = (runs("chief-0"), exited("worker-0", 3))
+    what = observed(agents=away, replicas=tuple(replica(name) for name in NAMES[:2]))
+    assert named(judge(what, seconds=21)) == (Cause.POD_LOST, "worker-1")
+    assert named(judge(observed(), seconds=21)) == (Cause.POD_LOST, "chief-0")
+
+
+def test_among_equals_the_earliest_end_that_is_known_is_the_cause() -> None:
+    what = observed(agents=(exited("worker-0", None, signal=6),), replicas=(replica("worker-0"),))
+    assert named(judge(what)) == (Cause.PROGRAM_SIGNAL, "worker-0")
 
 
 def test_an_order_of_nobody_here_is_explained_after_a_while() -> None:
@@ -208,7 +222,19 @@ def test_a_pod_that_is_gone_is_lost_since_its_agent_is() -> None:
     lost = runs("worker-1", connected=False, lost_at=later(-3))
     assert fate(seen(lost, gone="worker-1")).end == cause.End(member("worker-1"), Cause.POD_LOST, later(-3))
     without = observed(replicas=())
-    assert fate(without, seconds=4).end == cause.End(member("worker-1"), Cause.POD_LOST, later(4))
+    assert fate(without, seconds=4).end == cause.End(member("worker-1"), Cause.POD_LOST, None)
+    there = runs("worker-1")
+    assert fate(seen(there, gone="worker-1"), seconds=4).end == cause.End(
+        member("worker-1"), Cause.POD_LOST, later(4)
+    )
+
+
+def test_an_agent_that_was_unreachable_before_its_pod_ended_may_have_been_dead_since_then() -> None:
+    pod = replica("worker-1", phase=ReplicaPhase.FAILED, exit_code=137, since=later(2))
+    for lost_at, at in ((-3, -3), (3, 2)):
+        found = fate(seen(runs("worker-1", connected=False, lost_at=later(lost_at)), replicas=(pod,))).end
+        assert found is not None
+        assert found.at == later(at)
 
 
 @pytest.mark.parametrize(
