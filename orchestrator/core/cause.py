@@ -79,13 +79,13 @@ def fate_of(turn: Turn, member: Member, run: int) -> MemberFate:
         return MemberFate(member, Fate.WAITING)
     replica = turn.replicas.get(member.uid)
     if not turn.has_agents:
-        return _bare_fate(turn, member, replica)
+        return _bare_fate(turn, member, run, replica)
     agent = turn.agents.get(member.uid)
     has_exited = agent is not None and agent.attempt == run and agent.state is ProgramState.EXITED
     if agent is not None and has_exited and not agent.asked:
         return _exited_fate(turn, member, agent, replica)
     if replica is None or replica.phase.is_terminal:
-        return _gone_fate(turn, member, replica, agent)
+        return _gone_fate(turn, member, run, replica, agent)
     announced = _announced(turn, member, replica)
     if has_exited:
         return MemberFate(member, Fate.TOLD, announced)
@@ -114,13 +114,38 @@ def _exited_fate(turn: Turn, member: Member, agent: Agent, replica: Replica | No
     return MemberFate(member, Fate.ENDED, end)
 
 
-def _gone_fate(turn: Turn, member: Member, replica: Replica | None, agent: Agent | None) -> MemberFate:
-    """The pod is gone, or ended: its exit code, passed on by the agent where there is one, is the truth."""
+def _gone_fate(
+    turn: Turn, member: Member, run: int, replica: Replica | None, agent: Agent | None
+) -> MemberFate:
+    """The pod is gone, or ended: then the exit code of the program is the truth, if it is that."""
     if replica is None:
         return MemberFate(member, Fate.ENDED, End(member, Cause.POD_LOST, _heard_until(turn, agent)))
-    if replica.exit_code == 0 and replica.disruption is None:
+    is_program = not turn.has_agents or _has_passed_on(run, replica, agent)
+    if replica.exit_code == 0 and is_program and replica.disruption is None:
         return MemberFate(member, Fate.SUCCEEDED)
-    return MemberFate(member, Fate.ENDED, _replica_end(turn, member, replica, agent))
+    end = End(
+        member=member,
+        cause=_replica_cause(turn, replica, is_program),
+        at=_replica_moment(turn, replica, agent),
+        exit_code=replica.exit_code,
+        signal=replica.signal or signal_in(replica.exit_code),
+        message=replica.error,
+        last_lines=replica.last_lines,
+    )
+    return MemberFate(member, Fate.ENDED, end)
+
+
+def _has_passed_on(run: int, replica: Replica, agent: Agent | None) -> bool:
+    """Whether the agent's exit code is that of this run's program, and not of one before it."""
+    if replica.ended_attempt is not None:
+        return replica.ended_attempt == run
+    return agent is not None and agent.attempt == run and not agent.asked
+
+
+def _replica_moment(turn: Turn, replica: Replica, agent: Agent | None) -> datetime | None:
+    """An agent that was unreachable may have been dead since then, and one that gave up did so long after the end."""
+    since = replica.since if replica.ended_attempt is None else None
+    return min((one for one in (since, _heard_until(turn, agent)) if one is not None), default=None)
 
 
 def _heard_until(turn: Turn, agent: Agent | None) -> datetime | None:
@@ -129,10 +154,10 @@ def _heard_until(turn: Turn, agent: Agent | None) -> datetime | None:
     return turn.now if agent.connected else agent.lost_at
 
 
-def _bare_fate(turn: Turn, member: Member, replica: Replica | None) -> MemberFate:
+def _bare_fate(turn: Turn, member: Member, run: int, replica: Replica | None) -> MemberFate:
     """Without an agent the pod is the program; one on a lost node will never say that it has ended."""
     if replica is None or replica.phase.is_terminal:
-        return _gone_fate(turn, member, replica, None)
+        return _gone_fate(turn, member, run, replica, None)
     announced = _announced(turn, member, replica)
     if announced is not None and announced.cause is Cause.NODE_LOST:
         return MemberFate(member, Fate.ENDED, announced)
@@ -153,28 +178,16 @@ def disruption_cause(replica: Replica) -> Cause | None:
     return Cause.EVICTED if replica.foreign_deletion else None
 
 
-def _replica_end(turn: Turn, member: Member, replica: Replica, agent: Agent | None) -> End:
-    """Of an agent that was unreachable before its replica was seen to end, nobody knows how long it had been dead."""
-    moments = [one for one in (replica.since, _heard_until(turn, agent)) if one is not None]
-    return End(
-        member=member,
-        cause=_replica_cause(turn, replica),
-        at=min(moments, default=None),
-        exit_code=replica.exit_code,
-        signal=replica.signal or signal_in(replica.exit_code),
-        message=replica.error,
-        last_lines=replica.last_lines,
-    )
-
-
-def _replica_cause(turn: Turn, replica: Replica) -> Cause:
+def _replica_cause(turn: Turn, replica: Replica, is_program: bool) -> Cause:
+    """`is_program`: its exit code is that of the program, unless the agent itself was killed."""
     disrupted = disruption_cause(replica)
     if disrupted is not None:
         return disrupted
     if replica.out_of_memory:
         return Cause.OUT_OF_MEMORY
     cause = program_cause(replica.exit_code, replica.signal)
-    return Cause.AGENT_LOST if turn.has_agents and cause is Cause.PROGRAM_SIGNAL else cause
+    may_be_agents = turn.has_agents and replica.ended_attempt is None and cause is Cause.PROGRAM_SIGNAL
+    return cause if is_program and not may_be_agents else Cause.AGENT_LOST
 
 
 def program_cause(exit_code: int | None, signal: int | None) -> Cause:

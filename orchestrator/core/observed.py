@@ -40,8 +40,10 @@ class Replica(msgspec.Struct, frozen=True, kw_only=True):
 
     `attempt`: the attempt it was created for (the generation; agent-less pods run exactly this one).
     `address`: host:port under which its program will be reachable, host only decided by the backend.
-    `exit_code`/`signal`: of the program in an agent-less replica, else of the agent. `since`: when it entered the
-    phase, on the controller's clock. `error`: the server's words if it can never start.
+    `exit_code`/`signal`: of the program in an agent-less replica, else of the agent. `ended_attempt`: the attempt whose
+    program's code the agent passed on, where the backend can tell: it gave up waiting for a coordinator after an end
+    that nobody had asked for. `since`: when it entered the phase, on the controller's clock. `error`: the server's
+    words if it can never start.
     """
 
     role: Role
@@ -55,6 +57,7 @@ class Replica(msgspec.Struct, frozen=True, kw_only=True):
     out_of_memory: bool = False
     exit_code: int | None = None
     signal: int | None = None
+    ended_attempt: int | None = None
     last_lines: tuple[str, ...] = ()
     error: str = ""
     since: datetime | None = None

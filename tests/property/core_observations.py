@@ -118,6 +118,7 @@ def replicas(draw: st.DrawFn, seat: tuple[Role, int]) -> Replica:
         out_of_memory=phase.is_terminal and draw(st.booleans()),
         exit_code=draw(CODES) if phase.is_terminal else None,
         signal=draw(SIGNALS) if phase.is_terminal else None,
+        ended_attempt=draw(st.sampled_from([None, 1, 2, 3])) if phase.is_terminal else None,
         error=draw(st.sampled_from(["", "", "", "", "refused"])),
         since=draw(maybe(MOMENTS)),
     )

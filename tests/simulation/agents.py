@@ -17,7 +17,7 @@ from orchestrator.agent.decide import (
 )
 from orchestrator.backends.memory.clock import Timer, VirtualClock
 from orchestrator.core.membership import Seat
-from orchestrator.protocol.messages import Order, ProgramState, Report, State, Wanted
+from orchestrator.protocol.messages import Finish, Order, ProgramState, Report, State, Wanted
 from tests.simulation.programs import Disk, Program
 
 HEARTBEAT_SECONDS = 5.0
@@ -123,7 +123,12 @@ class SimulatedAgent:
         elif isinstance(action, Exit):
             self.tell()
             self.is_dead = True
-            self._world.left(self.uid, action.code)
+            self._world.left(self.uid, action.code, self._passed_on())
+
+    def _passed_on(self) -> int | None:
+        """The attempt with whose program's code it leaves, for want of a coordinator."""
+        is_told = self.asked or self._leaving or isinstance(self._order, Finish)
+        return None if is_told else self.view.attempt
 
     def _start(self, action: Start) -> None:
         self.view = ProgramView(attempt=action.attempt, alive=True)
@@ -203,6 +208,6 @@ class AgentWorld:
     ) -> Program:
         raise NotImplementedError
 
-    def left(self, uid: str, exit_code: int) -> None:
-        """The agent has exited by itself."""
+    def left(self, uid: str, exit_code: int, ended_attempt: int | None) -> None:
+        """The agent has exited by itself. `ended_attempt`: the code is that of this attempt's program."""
         raise NotImplementedError

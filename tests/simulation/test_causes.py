@@ -1,10 +1,20 @@
 """Which end is told as the cause when the ends come to light late, in another order, or only in part."""
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.api.status import Cause, JobStatus, Phase
-from orchestrator.api.types import ReplicaSpec, ReplicaSpecs, RestartPolicy
-from tests.simulation.jobs import make_job
+from orchestrator.api.types import (
+    ExitCodeAction,
+    ExitCodeRule,
+    Recovery,
+    ReplicaSpec,
+    ReplicaSpecs,
+    RestartPolicy,
+    Strategy,
+    SuccessPolicy,
+)
+from tests.simulation.jobs import gang, make_job
 from tests.simulation.programs import Script
 from tests.simulation.world import World
 
@@ -76,3 +86,97 @@ def test_of_several_ends_while_no_controller_listened_the_first_is_the_cause(see
     status = world.finish()
     assert causes(status) == [(Cause.PROGRAM_EXIT, "worker-0")]
     assert (status.attempts[0].exit_code, status.restarts) == (3, 1)
+
+
+# --- without a coordinator an agent gives up in the end, and passes on its program's exit code
+
+
+def _controller_dies_before_its_order(world: World, number: int) -> None:
+    """The attempt is recorded, but nobody is told to run it."""
+    world.wait_until(lambda: world.status.attempt is not None and world.status.attempt.number == number)
+    world.kill_controller()
+    world.network.cut |= set(world.agents)
+    world.advance(1)
+    world.network.cut.clear()
+
+
+def test_a_code_passed_on_is_not_that_of_a_later_attempt() -> None:
+    """worker-1 had done its work when worker-0 was lost for good; it leads the next attempt, which never began."""
+    world = World(make_job(gang(2, chief=False, least=1)), Script(steps=60))
+    world.advance(8)
+    world.program("worker-1").end(0)
+    node = world.node_of("worker-0")
+    world.cluster.lose_node(node)
+    for other in world.cluster.nodes.values():
+        other.is_full = True
+    world.advance(20)
+    world.cluster.announce_loss(node)
+    _controller_dies_before_its_order(world, 2)
+    world.advance(120)
+    assert world.replica("worker-1").exit_code == 0, "its agent gave up"
+    for other in world.cluster.nodes.values():
+        other.is_full = False
+    world.cluster.restore_node(node)
+    world.start_controller()
+    status = world.finish()
+    assert causes(status) == [(Cause.NODE_LOST, "worker-0"), (Cause.AGENT_LOST, "worker-1")]
+    assert (status.phase, world.disk.step) == (Phase.SUCCEEDED, 60)
+
+
+def test_a_success_of_an_earlier_attempt_is_none_of_this_one() -> None:
+    world = World(make_job(gang(2, chief=False)), Script(steps=60))
+    world.advance(8)
+    world.program("worker-1").end(0)
+    world.advance(1)
+    world.program("worker-0").end(signal=9)
+    _controller_dies_before_its_order(world, 2)
+    world.advance(120)
+    assert world.replica("worker-1").exit_code == 0
+    world.start_controller()
+    status = world.finish()
+    assert causes(status) == [(Cause.PROGRAM_SIGNAL, "worker-0"), (Cause.AGENT_LOST, "worker-1")]
+    assert status.phase is Phase.SUCCEEDED
+
+
+def test_an_exit_that_was_counted_is_not_counted_again_when_its_agent_gives_up() -> None:
+    """It was cut off during the back-off; a quarter of an hour later its agent leaves with the old code 3."""
+    rule = ExitCodeRule(codes=(3,), action=ExitCodeAction.FAIL)
+    script = Script(strategy=Strategy.INDEPENDENT, steps=30)
+    job = make_job(gang(2, chief=False), strategy=Strategy.INDEPENDENT, success=SuccessPolicy.ALL_WORKERS)
+    world = World(job, script)
+    world.advance(8)
+    for _ in range(2):
+        world.wait_until(lambda: any(one.seat[1] == 1 for one in world.living))
+        world.program("worker-1").end(3)
+        world.advance(0.2)
+    world.network.cut.add(world.replica("worker-1").uid)
+    world.backend.edit(world.key, lambda spec: replace(spec, recovery=Recovery(exit_codes=(rule,))))
+    status = world.finish(limit=1500)
+    side = next(one for one in status.sides if one.name == "worker-1")
+    assert (status.phase, side.cause, side.restarts) == (Phase.SUCCEEDED, Cause.AGENT_LOST, 3)
+
+
+def test_the_controller_is_down_around_success() -> None:
+    """The chief's agent gave up a minute after exit 0; whoever leads then finds the job's success in its code."""
+    world = trains()
+    world.kill_controller()
+    world.program("chief-0").end(0)
+    world.advance(120)
+    assert world.replica("chief-0").exit_code == 0
+    world.start_controller()
+    status = world.finish()
+    assert (status.phase, status.attempts) == (Phase.SUCCEEDED, ())
+
+
+@SEEDS
+def test_the_controller_is_down_for_so_long_that_all_agents_gave_up(seed: int) -> None:
+    """They left in any order, long after the ends whose codes they passed on."""
+    world = trains(seed)
+    world.kill_controller()
+    world.program("worker-1").end(signal=9)
+    world.advance(1200)
+    assert all(one.phase.is_terminal for one in world.cluster.replicas(world.key))
+    world.start_controller()
+    status = world.finish()
+    assert causes(status) == [(Cause.PROGRAM_SIGNAL, "worker-1")]
+    assert (status.phase, status.restarts) == (Phase.SUCCEEDED, 1)

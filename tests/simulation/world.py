@@ -260,8 +260,8 @@ class World(AgentWorld):
         self._join(program)
         return program
 
-    def left(self, uid: str, exit_code: int) -> None:
-        self.cluster.end(uid, exit_code=exit_code)
+    def left(self, uid: str, exit_code: int, ended_attempt: int | None) -> None:
+        self.cluster.end(uid, exit_code=exit_code, ended_attempt=ended_attempt)
         self._hang_up(uid)
 
     def _hang_up(self, uid: str) -> None:

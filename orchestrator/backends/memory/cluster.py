@@ -133,6 +133,7 @@ class Cluster:
         exit_code: int | None = None,
         signal: int | None = None,
         out_of_memory: bool = False,
+        ended_attempt: int | None = None,
         last_lines: tuple[str, ...] = (),
     ) -> None:
         """Its container has ended by itself; a lost node cannot say so."""
@@ -145,6 +146,7 @@ class Cluster:
             exit_code=exit_code,
             signal=signal,
             out_of_memory=out_of_memory,
+            ended_attempt=ended_attempt,
             last_lines=last_lines,
             since=self._clock(),
         )

@@ -259,6 +259,35 @@ def test_a_pod_that_succeeded_says_so_for_its_agent() -> None:
     assert fate(what).fate is Fate.SUCCEEDED
 
 
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ({"exit_code": 0, "ended_attempt": 1}, (Fate.SUCCEEDED, None)),
+        ({"exit_code": 0, "ended_attempt": 2}, (Fate.ENDED, Cause.AGENT_LOST)),
+        ({"exit_code": 0}, (Fate.ENDED, Cause.AGENT_LOST)),
+        ({"exit_code": 3, "ended_attempt": 1}, (Fate.ENDED, Cause.PROGRAM_EXIT)),
+        ({"exit_code": 3}, (Fate.ENDED, Cause.AGENT_LOST)),
+        ({"exit_code": 137, "ended_attempt": 1}, (Fate.ENDED, Cause.PROGRAM_SIGNAL)),
+        ({"exit_code": 137, "ended_attempt": 2}, (Fate.ENDED, Cause.AGENT_LOST)),
+    ],
+)
+def test_a_code_that_an_agent_nobody_heard_passed_on_counts_for_its_own_attempt(
+    facts: dict[str, object], expected: tuple[Fate, Cause | None]
+) -> None:
+    found = fate(observed(replicas=(replica("worker-1", phase=ReplicaPhase.FAILED, **facts),)))
+    assert (found.fate, found.end and found.end.cause) == expected
+    assert found.end is None or found.end.at == (None if "ended_attempt" in facts else NOW)
+
+
+@pytest.mark.parametrize("known", [{"attempt": 0}, {"attempt": 1, "asked": True}])
+def test_a_code_of_another_attempt_or_by_order_is_that_of_an_agent_that_is_lost(
+    known: dict[str, object],
+) -> None:
+    pod = replica("worker-1", phase=ReplicaPhase.SUCCEEDED, exit_code=0)
+    found = fate(seen(runs("worker-1", connected=False, **known), replicas=(pod,)))
+    assert (found.fate, found.end and found.end.cause) == (Fate.ENDED, Cause.AGENT_LOST)
+
+
 def test_an_end_by_order_is_neither_cause_nor_success() -> None:
     found = fate(seen(exited("worker-1", 0, asked=True)))
     assert (found.fate, found.end, found.is_over) == (Fate.TOLD, None, True)
