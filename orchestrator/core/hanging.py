@@ -4,6 +4,7 @@ Called by `running` for the gang and by `sides` for each replica outside of it. 
 seen: it is told once, and counts from then on, also before the first step and in programs that report nothing. Pure.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from msgspec.structs import replace
@@ -15,6 +16,8 @@ from orchestrator.core.cause import HALTED, End, Fate, MemberFate
 from orchestrator.core.observed import Agent
 from orchestrator.core.turn import Turn
 
+OVERDUE_LOOK_SECONDS = 60.0
+"""How often a program is looked at that ought to have made a step and has reported nothing: reports wake nobody."""
 LOOK_SECONDS = 1.0
 """How often somebody who is overdue but busy is looked at though nothing happened."""
 
@@ -59,15 +62,20 @@ def halted_end(turn: Turn, member: Member) -> End:
     return End(member, Cause.HANG, turn.now, message=HALTED)
 
 
-def late_end(turn: Turn, found: tuple[MemberFate, ...], begun: datetime | None) -> End | None:
-    """startTimeoutSeconds: from Run to the first step; for programs that report nothing, to a living process."""
+def late_end(
+    turn: Turn, found: tuple[MemberFate, ...], begun: datetime | None, unheard: Sequence[Member] = ()
+) -> End | None:
+    """startTimeoutSeconds: from Run to the first step; for programs that report nothing, to a living process.
+
+    `unheard`: members who cannot be reached and of whom nothing says that they ever started.
+    """
     left = start_left(turn, begun)
     if left is None or left > 0:
         return None
     late = [one.member for one in found if one.fate is Fate.WAITING]
     slow = [one.member for one in found if _is_slow(turn, one)]
     halted = [one.member for one in found if one.stopped] if slow else []
-    member = next(iter((*late, *halted, *slow)), None)
+    member = next(iter((*late, *unheard, *halted, *slow)), None)
     limit = turn.spec.recovery.start_timeout_seconds
     return (
         End(member, Cause.START_TIMEOUT, turn.now, message=f"no first step in {limit} s") if member else None
@@ -87,6 +95,15 @@ def start_left(turn: Turn, begun: datetime | None) -> float | None:
     limit = turn.spec.recovery.start_timeout_seconds
     said = max((one for one in (begun, turn.seen.leader_since) if one), default=None)
     return limit - turn.since(said) if limit and turn.has_agents else None
+
+
+def start_look(turn: Turn, found: tuple[MemberFate, ...], begun: datetime | None) -> float | None:
+    """When a start may be found to be late; again and again where somebody who is overdue has reported nothing."""
+    left = start_left(turn, begun)
+    if left is None or left > 0:
+        return left
+    agents = (turn.agents.get(one.member.uid) for one in found if one.fate is Fate.ALIVE)
+    return OVERDUE_LOOK_SECONDS if any(agent and not agent.reported for agent in agents) else None
 
 
 def notice(

@@ -36,7 +36,8 @@ def _judge(turn: Turn, attempt: Attempt, gang: tuple[MemberFate, ...]) -> Decisi
     judged = verdict(turn, attempt, gang)
     end = judged.end
     if not judged.is_broken:
-        end = _hang(turn, attempt, gang) or hanging.late_end(turn, gang, attempt.start_time)
+        unheard = _unheard(turn, attempt, gang)
+        end = _hang(turn, attempt, gang) or hanging.late_end(turn, gang, attempt.start_time, unheard)
     if end is not None:
         return stopping.end_attempt(turn, attempt, end)
     if judged.is_broken:
@@ -99,6 +100,15 @@ def _hang(turn: Turn, attempt: Attempt, gang: tuple[MemberFate, ...]) -> End | N
     if halted:
         return hanging.halted_end(turn, halted[0])
     return hanging.silent_end(turn, max(silent, key=lambda one: hanging.silence(one[1]))[0])
+
+
+def _unheard(turn: Turn, attempt: Attempt, gang: tuple[MemberFate, ...]) -> list[Member]:
+    """Unreachable, and nothing says that they ever started: neither their agents, nor the phase, nor anybody's step."""
+    if turn.status.phase is Phase.RUNNING or stopping.last_step(turn, attempt) is not None:
+        return []
+    unknown = [one.member for one in gang if one.fate is Fate.UNKNOWN]
+    started = {uid for uid, agent in turn.agents.items() if agent.attempt == attempt.number}
+    return [one for one in unknown if one.uid not in started]
 
 
 def _disruption_notice(turn: Turn, attempt: Attempt, gang: tuple[MemberFate, ...]) -> Decision | None:
@@ -235,7 +245,7 @@ def _next_look(turn: Turn, attempt: Attempt, gang: tuple[MemberFate, ...]) -> fl
     """When time alone may change the decision: hang, start timeout, a spare replica that does not get ready."""
     waits = [hanging.silence_left(turn, agent) for _, agent in _alive_agents(turn, gang)]
     waits += [hanging.halt_left(turn, one.since) for one in attempt.halted]
-    waits.append(hanging.start_left(turn, attempt.start_time))
+    waits.append(hanging.start_look(turn, gang, attempt.start_time))
     if _missing_seats(turn, attempt):
         waits.append(seating.LOOK_SECONDS)
     return min((wait for wait in waits if wait is not None and wait > 0), default=None)

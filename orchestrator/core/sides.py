@@ -294,7 +294,7 @@ def _watched(turn: Turn, side: Side, found: MemberFate) -> _Outcome:
     since = (side.stopped_since or turn.now) if found.stopped else None
     agent = _stepping_agent(turn, side)
     waits = [hanging.silence_left(turn, agent) if agent else None, hanging.halt_left(turn, since)]
-    waits.append(hanging.start_left(turn, side.start_time))
+    waits.append(hanging.start_look(turn, (found,), side.start_time))
     wait = min((one for one in waits if one is not None and one > 0), default=None)
     return _Outcome(replace(side, stopped_since=since), look_again=wait, events=events)
 

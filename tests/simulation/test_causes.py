@@ -14,6 +14,7 @@ from orchestrator.api.types import (
     Strategy,
     SuccessPolicy,
 )
+from orchestrator.protocol.messages import Report
 from tests.simulation.jobs import gang, make_job
 from tests.simulation.programs import Script
 from tests.simulation.world import World
@@ -180,3 +181,28 @@ def test_the_controller_is_down_for_so_long_that_all_agents_gave_up(seed: int) -
     status = world.finish()
     assert causes(status) == [(Cause.PROGRAM_SIGNAL, "worker-1")]
     assert (status.phase, status.restarts) == (Phase.SUCCEEDED, 1)
+
+
+# --- members that never started
+
+
+def test_a_member_that_can_never_be_told_to_run_is_replaced() -> None:
+    """It was cut off between the record and its Run; its peers report nothing, so nobody ever sees a step."""
+    world = World(make_job(), Script(steps=30, reports=False))
+    world.wait_until(lambda: world.status.attempt is not None)
+    lost = world.replica("worker-1").uid
+    world.network.cut.add(lost)
+    status = world.finish()
+    assert causes(status) == [(Cause.START_TIMEOUT, "worker-1")]
+    assert world.replica("worker-1").uid != lost
+    assert status.phase is Phase.SUCCEEDED
+
+
+def test_a_program_whose_first_report_comes_after_the_start_timeout_is_found() -> None:
+    """Nothing else is waited for here, and reports wake nobody."""
+    recovery = Recovery(start_timeout_seconds=60, hang_timeout_seconds=0)
+    world = World(make_job(gang(1, chief=False), recovery=recovery), Script(steps=30, start_seconds=10_000))
+    world.advance(100)
+    world.say(world.replica("worker-0").uid, Report(attempt=1, sequence=1))
+    world.wait_until(lambda: world.status.restarts == 1)
+    assert causes(world.status) == [(Cause.START_TIMEOUT, "worker-0")]

@@ -153,6 +153,59 @@ def test_a_new_leader_starts_the_start_timeout_anew() -> None:
     assert world.causes() == [(Cause.START_TIMEOUT, "worker-1")]
 
 
+def begun_without_worker_1(**recovery: object) -> World:
+    """It became unreachable between the record of the attempt and its Run; the others have started."""
+    world = World(make_job(recovery=replace(Recovery(), **recovery)))
+    world.obedient = False
+    world.go()
+    world.cut("worker-1")
+    for name in ("chief-0", "worker-0"):
+        world.tell(name, attempt=1, state=ProgramState.RUNNING)
+    return world
+
+
+def test_a_member_that_cannot_be_told_to_run_starts_too_late() -> None:
+    world = begun_without_worker_1(start_timeout_seconds=60)
+    assert world.step(59).requeue_after == 1
+    world.step(1)
+    assert world.causes() == [(Cause.START_TIMEOUT, "worker-1")]
+
+
+def test_a_member_that_no_controller_has_ever_heard_of_starts_too_late() -> None:
+    world = begun_without_worker_1(start_timeout_seconds=60)
+    del world.agents["worker-1"]
+    world.step(60)
+    assert world.causes() == [(Cause.START_TIMEOUT, "worker-1")]
+
+
+def test_an_unreachable_member_has_started_if_it_said_so_or_somebody_makes_steps() -> None:
+    world = begun_without_worker_1(start_timeout_seconds=60)
+    world.tell("worker-1", attempt=1, state=ProgramState.RUNNING)
+    world.step(600)
+    assert world.causes() == []
+    world = begun_without_worker_1(start_timeout_seconds=60)
+    world.tell("chief-0", reported=True, step=1)
+    world.step(600)
+    assert world.causes() == []
+
+
+def test_a_member_that_a_new_leader_has_not_heard_has_started_if_the_attempt_was_running() -> None:
+    world = world_of(start_timeout_seconds=60)
+    del world.agents["worker-1"]
+    world.step(600)
+    assert world.causes() == []
+
+
+def test_an_overdue_program_is_looked_at_until_it_reports() -> None:
+    """Reports wake nobody: without a look nobody would see that it has come so late, and without a step."""
+    world = world_of(start_timeout_seconds=60, hang_timeout_seconds=0)
+    assert world.step(59).requeue_after == 1
+    assert world.step(1).requeue_after == 60
+    for name in world.agents:
+        world.tell(name, reported=True, step=3)
+    assert world.step(60).requeue_after is None
+
+
 # --- announced ends
 
 
