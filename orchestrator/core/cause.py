@@ -86,7 +86,7 @@ def fate_of(turn: Turn, member: Member, run: int) -> MemberFate:
         return _exited_fate(turn, member, agent, replica)
     if replica is None or replica.phase.is_terminal:
         return _gone_fate(turn, member, run, replica, agent)
-    announced = _announced(turn, member, replica)
+    announced = _announced(turn, member, replica, agent)
     if has_exited:
         return MemberFate(member, Fate.TOLD, announced)
     if agent is None or not agent.connected:
@@ -158,17 +158,17 @@ def _bare_fate(turn: Turn, member: Member, run: int, replica: Replica | None) ->
     """Without an agent the pod is the program; one on a lost node will never say that it has ended."""
     if replica is None or replica.phase.is_terminal:
         return _gone_fate(turn, member, run, replica, None)
-    announced = _announced(turn, member, replica)
+    announced = _announced(turn, member, replica, None)
     if announced is not None and announced.cause is Cause.NODE_LOST:
         return MemberFate(member, Fate.ENDED, announced)
     fate = Fate.ALIVE if replica.phase is ReplicaPhase.RUNNING else Fate.WAITING
     return MemberFate(member, fate, announced)
 
 
-def _announced(turn: Turn, member: Member, replica: Replica) -> End | None:
-    """The end of a replica that lives but has been told by others to go."""
+def _announced(turn: Turn, member: Member, replica: Replica, agent: Agent | None) -> End | None:
+    """The end of a replica that has been told by others to go: it may have begun when it was heard last."""
     cause = disruption_cause(replica)
-    return End(member, cause, turn.now) if cause else None
+    return End(member, cause, _heard_until(turn, agent)) if cause else None
 
 
 def disruption_cause(replica: Replica) -> Cause | None:
@@ -229,16 +229,15 @@ def verdict(turn: Turn, attempt: Attempt, found: tuple[MemberFate, ...]) -> Verd
 def _cause(turn: Turn, found: tuple[MemberFate, ...]) -> End | None:
     """The weightiest of the ends that came together with the first; a halted member explains its peers' exits.
 
-    That a member was disrupted often comes to light last: its peers fail before anybody misses its node.
+    That a member was disrupted often comes to light last: its peers fail before anybody misses its node. Of one
+    that was heard after the first end it is no explanation.
     """
     ends = [one.end for one in found if one.end is not None]
     actual = [one.end for one in found if one.end is not None and one.fate is Fate.ENDED]
     if not actual:
         return None
     first = min((end.at for end in actual if end.at is not None), default=None)
-    together = [end for end in actual if _is_together(first, end)]
-    disrupted = [end for end in ends if end.cause.is_disruption]
-    chosen = min((*together, *disrupted), key=_weight)
+    chosen = min((end for end in ends if _is_together(first, end)), key=_weight)
     halted = [one.member for one in found if one.stopped]
     if halted and chosen.cause is Cause.PROGRAM_EXIT:
         return End(halted[0], Cause.HANG, turn.now, message=HALTED)

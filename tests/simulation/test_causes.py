@@ -14,6 +14,7 @@ from orchestrator.api.types import (
     Strategy,
     SuccessPolicy,
 )
+from orchestrator.core.observed import Disruption
 from orchestrator.protocol.messages import Report
 from tests.simulation.jobs import gang, make_job
 from tests.simulation.programs import Script
@@ -87,6 +88,38 @@ def test_of_several_ends_while_no_controller_listened_the_first_is_the_cause(see
     status = world.finish()
     assert causes(status) == [(Cause.PROGRAM_EXIT, "worker-0")]
     assert (status.attempts[0].exit_code, status.restarts) == (3, 1)
+
+
+# --- disruptions that are announced while the fate of a member is unknown
+
+
+def _waits_for_worker_1() -> World:
+    """The chief has crashed with code 3; worker-1 has been unreachable for 20 seconds, worker-0 was heard after it."""
+    world = trains()
+    world.network.cut.add(world.replica("worker-1").uid)
+    world.advance(20)
+    world.program("chief-0").end(3)
+    world.advance(60)
+    assert causes(world.status) == []
+    return world
+
+
+def test_a_disruption_of_a_survivor_explains_no_crash_before_it() -> None:
+    world = _waits_for_worker_1()
+    world.cluster.disrupt(world.replica("worker-0").uid, Disruption.PREEMPTED)
+    world.advance(20)
+    world.network.cut.clear()
+    world.advance(10)
+    assert causes(world.status) == [(Cause.PROGRAM_EXIT, "chief-0")]
+    assert (world.status.restarts, world.status.attempts[0].exit_code) == (1, 3)
+
+
+def test_a_disruption_of_a_member_that_was_unreachable_before_explains_the_crash() -> None:
+    world = _waits_for_worker_1()
+    world.cluster.disrupt(world.replica("worker-1").uid, Disruption.PREEMPTED)
+    world.advance(10)
+    assert causes(world.status) == [(Cause.PREEMPTED, "worker-1")]
+    assert world.status.restarts == 0
 
 
 # --- without a coordinator an agent gives up in the end, and passes on its program's exit code

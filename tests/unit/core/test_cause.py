@@ -121,6 +121,32 @@ def test_an_announced_disruption_explains_its_peers_exits() -> None:
     assert named(judge(what, seconds=0)) == (Cause.EVICTED, "worker-1")
 
 
+@pytest.mark.parametrize(
+    ("worker_1", "expected"),
+    [
+        (runs("worker-1", connected=False, lost_at=later(-10)), (Cause.NODE_LOST, "worker-1")),
+        (runs("worker-1", connected=False, lost_at=later(0.5)), (Cause.NODE_LOST, "worker-1")),
+        (runs("worker-1", connected=False, lost_at=later(5)), (Cause.PROGRAM_EXIT, "worker-0")),
+        (exited("worker-1", None, 0.1, signal=9, asked=True), (Cause.PROGRAM_EXIT, "worker-0")),
+        (runs("worker-1"), (Cause.PROGRAM_EXIT, "worker-0")),
+    ],
+)
+def test_a_disruption_that_is_announced_late_counts_if_it_may_have_begun_by_the_first_end(
+    worker_1: Agent, expected: tuple[Cause, str]
+) -> None:
+    what = seen(
+        exited("worker-0", 3), worker_1, replicas=(replica("worker-1", disruption=Disruption.NODE_LOST),)
+    )
+    assert named(judge(what, seconds=60)) == expected
+
+
+def test_a_disruption_of_a_member_that_a_new_leader_never_heard_counts() -> None:
+    away = (runs("chief-0"), exited("worker-0", 3))
+    pods = (replica("chief-0"), replica("worker-0"), replica("worker-1", disruption=Disruption.NODE_LOST))
+    what = observed(agents=away, replicas=pods, leader_since=later(10))
+    assert judge(what, seconds=60).end == cause.End(member("worker-1"), Cause.NODE_LOST, None)
+
+
 def test_a_stopped_member_explains_its_peers_exits() -> None:
     what = seen(exited("worker-0"), runs("worker-1", stopped=True))
     assert named(judge(what, seconds=0)) == (Cause.HANG, "worker-1")
