@@ -138,6 +138,7 @@ class EndedAttempt(_Struct, frozen=True):
     """How an attempt ended. `member` is the causing member's name (role-index).
 
     `opened`: false if it came to nothing before it was opened, because a replica ended before it was ready.
+    `by_order`: an order of an earlier controller of ours ended it, for which no record gives a reason.
     """
 
     number: int
@@ -154,6 +155,7 @@ class EndedAttempt(_Struct, frozen=True):
     steps_lost: int = 0
     progressed: bool = False
     opened: bool = True
+    by_order: bool = False
 
 
 class ReplicaStatus(_Struct, frozen=True):

@@ -41,7 +41,7 @@ class End:
     """How a member ended: the candidate for an attempt's cause.
 
     `at`: when, or since when it may have without anybody noticing; None: nobody knows. `never_started`: its program
-    could not be.
+    could not be. `by_order`: it was an order of ours, for which no record gives a reason.
     """
 
     member: Member
@@ -52,6 +52,7 @@ class End:
     message: str = ""
     last_lines: tuple[str, ...] = ()
     never_started: bool = False
+    by_order: bool = False
 
 
 @dataclass(frozen=True)
@@ -256,10 +257,9 @@ def _weight(end: End) -> tuple[int, float]:
 
 
 def unexplained(turn: Turn, member: Member) -> End:
-    """Somebody ended it in our name: another controller, before this one led. Our doing, so no restart is counted."""
-    return End(
-        member, Cause.PREEMPTED, turn.now, message="it was stopped by an order of an earlier controller"
-    )
+    """Somebody ended it in our name: another controller, before this one led. Our doing is held against nobody."""
+    message = "it was stopped by an order of an earlier controller"
+    return End(member, Cause.PREEMPTED, turn.now, message=message, by_order=True)
 
 
 def _doubt(turn: Turn, found: tuple[MemberFate, ...], chosen: End, passed: float) -> float:

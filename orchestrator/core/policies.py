@@ -32,6 +32,8 @@ class Failure:
 
 def failure(spec: JobSpec, status: JobStatus, end: End) -> Failure | None:
     """None: a new attempt is allowed. `status` holds the ended attempt; its restarts are those made so far."""
+    if end.by_order:
+        return None
     return (
         cannot_start(spec, end)
         or exit_code_rule(spec, end)
@@ -112,13 +114,18 @@ def backoff_limit(spec: JobSpec, status: JobStatus, end: End) -> Failure | None:
 def no_progress(status: JobStatus) -> Failure | None:
     """Five attempts in a row ended by disruption without a higher step, in a job that reports steps."""
     tail = status.attempts[-NO_PROGRESS_ATTEMPTS:]
-    if len(tail) < NO_PROGRESS_ATTEMPTS or any(one.progressed or not one.cause.is_disruption for one in tail):
+    if len(tail) < NO_PROGRESS_ATTEMPTS or not all(_is_futile(one) for one in tail):
         return None
     if all(one.step is None and one.restore_step is None for one in status.attempts):
         return None
     return Failure(
         Reason.NO_PROGRESS, f"{NO_PROGRESS_ATTEMPTS} attempts in a row were disrupted before any progress"
     )
+
+
+def _is_futile(ended: EndedAttempt) -> bool:
+    """Disrupted, and not by us, before it got any further."""
+    return ended.cause.is_disruption and not ended.progressed and not ended.by_order
 
 
 def no_progress_alone(side: Side) -> Failure | None:

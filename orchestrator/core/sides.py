@@ -325,12 +325,13 @@ def _ended(turn: Turn, side: Side, end: End) -> _Outcome:
 
     Its seat is free again, and a replica that can stay in it is there for the next run.
     """
-    forbidden = policies.restart_policy(turn.spec, end) if side.role is Role.EVALUATOR else None
+    is_judged = side.role is Role.EVALUATOR and not end.by_order
+    forbidden = policies.restart_policy(turn.spec, end) if is_judged else None
     if forbidden is not None:
         return _over(turn, side, end, forbidden)
     side = _with_progress(turn, side)
     restarts = (0 if side.progressed else side.restarts_in_a_row) + end.cause.is_restart
-    is_vain = end.cause.is_disruption and not side.progressed
+    is_vain = end.cause.is_disruption and not side.progressed and not end.by_order
     wait = policies.backoff(restarts) if end.cause.is_restart else 0.0
     replica = turn.replicas.get(side.uid)
     stays = turn.has_agents and replica is not None and seating.is_staying(replica)

@@ -225,6 +225,7 @@ def _closed(turn: Turn, attempt: Attempt, end: End) -> EndedAttempt:
         steps_lost=lost(step, saved),
         progressed=saved > (attempt.restore_step or 0) or (step or 0) > _highest_step(turn, attempt),
         opened=bool(attempt.members),
+        by_order=end.by_order,
     )
 
 

@@ -71,6 +71,7 @@ _ENDED = EndedAttempt(
     steps_lost=10,
     progressed=True,
     opened=False,
+    by_order=True,
 )
 _SIDE = Side(
     role=Role.EVALUATOR,

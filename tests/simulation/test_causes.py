@@ -11,11 +11,12 @@ from orchestrator.api.types import (
     ReplicaSpec,
     ReplicaSpecs,
     RestartPolicy,
+    RunPolicy,
     Strategy,
     SuccessPolicy,
 )
 from orchestrator.core.observed import Disruption
-from orchestrator.protocol.messages import Report
+from orchestrator.protocol.messages import Report, Stop, Wanted
 from tests.simulation.jobs import gang, make_job
 from tests.simulation.programs import Script
 from tests.simulation.world import World
@@ -239,3 +240,23 @@ def test_a_program_whose_first_report_comes_after_the_start_timeout_is_found() -
     world.say(world.replica("worker-0").uid, Report(attempt=1, sequence=1))
     world.wait_until(lambda: world.status.restarts == 1)
     assert causes(world.status) == [(Cause.START_TIMEOUT, "worker-0")]
+
+
+# --- ends that were our own doing
+
+
+@pytest.mark.parametrize("policy", [RestartPolicy.ON_FAILURE, RestartPolicy.NEVER])
+def test_orders_of_earlier_controllers_are_not_held_against_the_job(policy: RestartPolicy) -> None:
+    """Each time they end everything before the next controller is heard: no restart, and not for want of progress."""
+    role = ReplicaSpec(restart_policy=policy)
+    job = make_job(ReplicaSpecs(chief=role, worker=role), run_policy=RunPolicy(backoff_limit=0))
+    world = World(job, Script(steps=20, save_every=100))
+    for number in range(1, 7):
+        world.wait_until(lambda: len(world.living) == 2 and all(one.step == 1 for one in world.living))
+        world.kill_controller()
+        for agent in world.agents.values():
+            agent.hear(Wanted(world.job_uid, agent.term, Stop(number, 0.0)))
+        world.start_controller()
+        world.wait_until(lambda number=number: len(world.status.attempts) == number)  # type: ignore[misc]  # mypy cannot infer such a lambda
+    status = world.finish()
+    assert (status.phase, status.restarts, status.disruptions) == (Phase.SUCCEEDED, 0, 6)

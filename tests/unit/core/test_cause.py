@@ -195,6 +195,12 @@ def test_an_order_of_nobody_here_is_explained_after_a_while() -> None:
     assert named(judge(what, seconds=15)) == (Cause.PREEMPTED, "worker-0")
 
 
+def test_an_order_of_nobody_here_is_known_as_our_own() -> None:
+    found = judge(seen(exited("worker-0", None, signal=9, asked=True)), seconds=15).end
+    assert found is not None
+    assert found.by_order
+
+
 def test_a_loss_that_is_taken_back_still_ends_the_attempt() -> None:
     assert judge(seen(), seconds=14).look_again == 1
     assert named(judge(seen(), seconds=15)) == (Cause.PREEMPTED, "chief-0")

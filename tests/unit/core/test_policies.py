@@ -167,6 +167,13 @@ def test_five_disruptions_without_a_higher_step_are_no_progress() -> None:
     assert not no_progress(*lost[:4], Cause.HANG, step=7)
 
 
+def test_what_our_own_order_ended_is_held_against_nobody() -> None:
+    assert not no_progress(*[Cause.PREEMPTED] * 5, step=7, by_order=True)
+    attempts = tuple(ended(Cause.EVICTED, number, step=1) for number in range(1, 6))
+    ours = end(Cause.PREEMPTED, by_order=True)
+    assert policies.failure(spec(RestartPolicy.NEVER), JobStatus(attempts=attempts), ours) is None
+
+
 def test_a_program_that_says_nothing_cannot_be_without_progress() -> None:
     assert not no_progress(*[Cause.NODE_LOST] * 5)
 
