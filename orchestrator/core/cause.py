@@ -158,12 +158,25 @@ def _heard_until(turn: Turn, agent: Agent | None) -> datetime | None:
 def _bare_fate(turn: Turn, member: Member, run: int, replica: Replica | None) -> MemberFate:
     """Without an agent the pod is the program; one on a lost node will never say that it has ended."""
     if replica is None or replica.phase.is_terminal:
-        return _gone_fate(turn, member, run, replica, None)
+        found = _gone_fate(turn, member, run, replica, None)
+        is_told = found.fate is Fate.ENDED and _is_deleted_survivor(turn, replica)
+        return MemberFate(member, Fate.TOLD) if is_told else found
     announced = _announced(turn, member, replica, None)
     if announced is not None and announced.cause is Cause.NODE_LOST:
         return MemberFate(member, Fate.ENDED, announced)
     fate = Fate.ALIVE if replica.phase is ReplicaPhase.RUNNING else Fate.WAITING
     return MemberFate(member, fate, announced)
+
+
+def _is_deleted_survivor(turn: Turn, replica: Replica | None) -> bool:
+    """From the moment on in which the attempt broke, pods of it are deleted by us: that is how they end."""
+    broken_since = turn.attempt.broken_since if turn.attempt else None
+    if broken_since is None:
+        return False
+    if replica is None:
+        return True
+    is_ours = replica.deleting and disruption_cause(replica) is None
+    return is_ours and (replica.since is None or replica.since >= broken_since)
 
 
 def _announced(turn: Turn, member: Member, replica: Replica, agent: Agent | None) -> End | None:
@@ -263,12 +276,23 @@ def unexplained(turn: Turn, member: Member) -> End:
 
 
 def _doubt(turn: Turn, found: tuple[MemberFate, ...], chosen: End, passed: float) -> float:
-    """Seconds for which a weightier end may still come to light."""
-    if chosen.cause.is_disruption or chosen.cause is Cause.HANG:
+    """Seconds for which a weightier end may still come to light.
+
+    That an agent-less pod is gone is seen only until we delete the others.
+    """
+    is_seen_once = chosen.cause is Cause.POD_LOST and not turn.has_agents
+    if chosen.cause.is_disruption or chosen.cause is Cause.HANG or is_seen_once:
         return 0.0
-    if any(one.fate is Fate.UNKNOWN for one in found):
+    if any(_may_be_lost(turn, one) for one in found):
         return max(BARRIER_SECONDS - passed, turn.settling_left)
     is_plain = chosen.cause is Cause.PROGRAM_EXIT or chosen.signal == SIGTERM
     if not is_plain or all(one.is_over for one in found):
         return 0.0
     return TOGETHER_SECONDS - passed
+
+
+def _may_be_lost(turn: Turn, one: MemberFate) -> bool:
+    """Whether its end may yet turn out to have been the first. That a pod runs does not say that its node does."""
+    if turn.has_agents:
+        return one.fate is Fate.UNKNOWN
+    return bool(one.member.uid) and not one.is_over

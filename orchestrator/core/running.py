@@ -65,9 +65,11 @@ def _with_uid(turn: Turn, attempt: Attempt, member: Member) -> Member:
 def _wait_for_verdict(turn: Turn, attempt: Attempt, judged: Verdict) -> Decision:
     """The attempt can only end now; which end was the first may still come to light."""
     broken = replace(attempt, broken_since=attempt.broken_since or turn.now)
+    orders = stopping.kill_survivors(turn, attempt, Cause.PROGRAM_EXIT)
     return Decision(
         status=replace(turn.status, attempt=broken),
-        wanted=stopping.kill_survivors(turn, attempt, Cause.PROGRAM_EXIT),
+        actions=() if turn.has_agents else stopping.delete(turn, {one.uid for one in orders}, 0.0),
+        wanted=orders,
         requeue_after=judged.look_again,
     )
 

@@ -123,13 +123,14 @@ def _stop(turn: Turn, attempt: Attempt, wish: Stopping) -> Decision:
     runs += [(one.uid, one.run) for one in _concerned(turn, wish.cause)]
     return Decision(
         status=turn.status,
-        actions=() if turn.has_agents else _delete(turn, {uid for uid, _ in runs}, left),
+        actions=() if turn.has_agents else delete(turn, {uid for uid, _ in runs}, left),
         wanted=tuple(WantedOrder(uid=uid, order=order(run)) for uid, run in runs),
         requeue_after=left or 1.0,
     )
 
 
-def _delete(turn: Turn, uids: set[str], grace: float) -> tuple[Action, ...]:
+def delete(turn: Turn, uids: set[str], grace: float) -> tuple[Action, ...]:
+    """Ends pods without agents; those that have ended stay to be read."""
     return tuple(
         DeleteReplica(role=one.role, index=one.index, uid=one.uid, grace_seconds=int(grace))
         for one in turn.seen.replicas

@@ -17,7 +17,7 @@ from orchestrator.api.types import (
 )
 from orchestrator.core.observed import Disruption
 from orchestrator.protocol.messages import Report, Stop, Wanted
-from tests.simulation.jobs import gang, make_job
+from tests.simulation.jobs import WITHOUT_AGENTS, gang, make_job
 from tests.simulation.programs import Script
 from tests.simulation.world import World
 
@@ -121,6 +121,59 @@ def test_a_disruption_of_a_member_that_was_unreachable_before_explains_the_crash
     world.advance(10)
     assert causes(world.status) == [(Cause.PREEMPTED, "worker-1")]
     assert world.status.restarts == 0
+
+
+# --- without agents, where a pod that runs may be on a node that does not
+
+
+def _loses_a_node_without_agents() -> tuple[World, str]:
+    """The survivors have failed, and nobody has missed the node yet."""
+    job = make_job(recovery=WITHOUT_AGENTS, run_policy=RunPolicy(backoff_limit=0))
+    world = World(job, Script(steps=20))
+    world.advance(8)
+    node = world.node_of("worker-1")
+    world.cluster.lose_node(node)
+    world.advance(30)
+    assert (causes(world.status), world.living) == ([], [])
+    return world, node
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_bad_history_01_without_agents(is_replaced: bool) -> None:
+    """One disruption, no restart, also if the controller is replaced meanwhile."""
+    world, node = _loses_a_node_without_agents()
+    if is_replaced:
+        world.kill_controller()
+        world.advance(5)
+        world.start_controller()
+        world.advance(5)
+    world.cluster.announce_loss(node)
+    world.advance(1)
+    assert causes(world.status) == [(Cause.NODE_LOST, "worker-1")]
+    world.cluster.restore_node(node)
+    status = world.finish()
+    assert (status.phase, status.restarts, status.disruptions) == (Phase.SUCCEEDED, 0, 1)
+
+
+def test_a_node_that_is_never_missed_is_waited_for_as_long_as_a_barrier_lasts() -> None:
+    world, _ = _loses_a_node_without_agents()
+    waited = world.wait_until(lambda: bool(world.status.attempts))
+    assert 80 < waited < 120
+    assert causes(world.status) == [(Cause.PROGRAM_EXIT, "chief-0")]
+    assert world.status.phase is Phase.FAILED
+
+
+@SEEDS
+def test_survivors_without_agents_end_by_our_deletion_and_are_no_cause(seed: int) -> None:
+    """They are killed at once, and the next attempt starts as soon as they are gone."""
+    world = World(make_job(recovery=WITHOUT_AGENTS), Script(steps=20), seed=seed)
+    world.advance(8)
+    world.program("chief-0").end(1)
+    assert world.wait_until(lambda: bool(world.status.attempts)) < 0.5
+    assert world.wait_until(lambda: len(world.living) == 3) < 2.0
+    status = world.finish()
+    assert causes(status) == [(Cause.PROGRAM_EXIT, "chief-0")]
+    assert (status.phase, status.restarts) == (Phase.SUCCEEDED, 1)
 
 
 # --- without a coordinator an agent gives up in the end, and passes on its program's exit code

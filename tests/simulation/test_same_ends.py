@@ -71,10 +71,10 @@ class Fault:
             cluster.delete(uid, 30.0, foreign=True)
         elif self.kind == "vanished":
             cluster.vanish(uid)
-        elif self.kind in ("node", "late node"):
+        elif self.kind == "node":
             node = world.node_of(name)
             cluster.lose_node(node)
-            world.advance(1 if self.kind == "node" else 30)
+            world.advance(self.number)
             cluster.announce_loss(node)
             world.advance(1)
             cluster.restore_node(node)
@@ -100,6 +100,8 @@ class Wish:
 
 RESTING = (Phase.SUSPENDED, Phase.SUCCEEDED, Phase.FAILED)
 WISHES = st.builds(Wish, st.floats(0, 12), st.sampled_from(["scale", "suspend"]), st.integers(1, 3))
+NODE_LOSSES = st.builds(Fault, st.floats(0, 12), st.integers(0, 4), st.just("node"), st.sampled_from([1, 30]))
+"""`number`: seconds until the loss is announced; after half a minute the survivors have long failed."""
 FAULTS = st.one_of(
     st.builds(
         Fault, st.floats(0, 12), st.integers(0, 4), st.just("exit"), st.sampled_from([1, 3, 128, 143, 255])
@@ -109,8 +111,9 @@ FAULTS = st.one_of(
         Fault,
         st.floats(0, 12),
         st.integers(0, 4),
-        st.sampled_from(["memory", "preempted", "deleted", "vanished", "node"]),
+        st.sampled_from(["memory", "preempted", "deleted", "vanished"]),
     ),
+    NODE_LOSSES,
 )
 RULES = (
     (),
@@ -279,19 +282,6 @@ def test_with_and_without_agents_the_deadline_ends_the_same(
     assert summary(ends[0]) == summary(ends[1])
 
 
-LATE = st.builds(Fault, st.floats(0, 12), st.integers(0, 4), st.just("late node"))
-
-
-@QUICK
-@given(plans(Strategy.INDEPENDENT), st.integers(0, 4), st.lists(LATE | FAULTS, max_size=3))
-def test_with_and_without_agents_a_node_that_is_missed_late_comes_to_the_same_end(
-    plan: tuple[Strategy, ReplicaSpecs, SuccessPolicy], limit: int, faults: list[Fault]
-) -> None:
-    """Where nobody has peers, who would fail first."""
-    with_agents = end_of(job(plan, limit, (), AgentMode.ENABLED), faults)
-    assert summary(with_agents) == summary(end_of(job(plan, limit, (), AgentMode.DISABLED), faults))
-
-
 @pytest.mark.parametrize("mode", AgentMode)
 def test_training_goes_on_from_the_newest_save(mode: AgentMode) -> None:
     """With agents the record says which; without, the programs find it."""
@@ -303,8 +293,9 @@ def test_training_goes_on_from_the_newest_save(mode: AgentMode) -> None:
     assert world.finish().phase is Phase.SUCCEEDED
 
 
-DISRUPTIONS = st.builds(
-    Fault, st.floats(0, 3), st.integers(0, 4), st.sampled_from(["preempted", "deleted", "node"])
+DISRUPTIONS = st.one_of(
+    st.builds(Fault, st.floats(0, 3), st.integers(0, 4), st.sampled_from(["preempted", "deleted"])),
+    NODE_LOSSES,
 )
 
 

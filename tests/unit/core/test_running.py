@@ -387,9 +387,14 @@ def test_bare_pods_are_resized_at_once() -> None:
     assert world.opened().stopping is not None
 
 
-def test_a_bare_attempt_ends_with_its_first_pod() -> None:
+def test_a_bare_attempt_breaks_with_its_first_pod_and_ends_when_the_others_are_gone() -> None:
     world = World(make_job(recovery=WITHOUT_AGENTS)).running()
     world.exit("worker-1", 137)
+    decision = world.step()
+    assert [one.index for one in decision.actions if isinstance(one, DeleteReplica)] == [0, 0]
+    assert (world.causes(), decision.requeue_after) == ([], 120)
+    for name in ("chief-0", "worker-0"):
+        world.lose(name)
     world.step()
     assert world.causes() == [(Cause.PROGRAM_SIGNAL, "worker-1")]
     world.go()

@@ -81,6 +81,9 @@ def test_a_job_that_never_waited_has_no_such_condition() -> None:
 def test_without_agents_nobody_can_be_missing() -> None:
     world = World(make_job(recovery=WITHOUT_AGENTS, run_policy=RunPolicy(backoff_limit=3))).running()
     world.exit("worker-1")
+    world.step()
+    for name in ("chief-0", "worker-0"):
+        world.lose(name)
     for _ in range(3):
         world.step(20)
     assert not world.is_open()
