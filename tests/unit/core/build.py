@@ -12,7 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from orchestrator.api.status import Attempt, Cause, EndedAttempt, JobStatus, Member, Phase
-from orchestrator.api.types import AgentMode, Role, TensorFlowJob
+from orchestrator.api.types import AgentMode, Recovery, Role, TensorFlowJob
 from orchestrator.core import membership, names
 from orchestrator.core.actions import CreateReplica, CreateService, Decision, DeleteReplica, Event, Reason
 from orchestrator.core.cause import End
@@ -20,7 +20,7 @@ from orchestrator.core.decide import decide
 from orchestrator.core.observed import Agent, Observed, Replica, ReplicaPhase
 from orchestrator.core.turn import Turn
 from orchestrator.protocol.messages import Finish, Order, ProgramState, Run, SaveAndStop, Stop
-from tests.simulation.jobs import make_job
+from tests.simulation.jobs import gang, make_job
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 MAX_TURNS = 20
@@ -232,3 +232,9 @@ class World:
 
     def reasons(self) -> list[Reason]:
         return [one.reason for one in self.events]
+
+
+def world_of(workers: int = 2, least: int | None = None, **recovery: object) -> World:
+    """A chief and workers, running."""
+    job = make_job(gang(workers, least=least), recovery=replace(Recovery(), **recovery))
+    return World(job).running()
