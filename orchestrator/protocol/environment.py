@@ -1,10 +1,12 @@
 """Names of the environment variables between us and the programs we start; the one list for agent, train and core.
 
-Set by `core.plan` (job), `core.wanted` (attempt) and the agent (socket); read by `train` and the hook.
+Set by `core.plan` (job), `core.wanted` (attempt) and the agent (socket, file); read by `train` and the hook.
 Python 3.9, standard library only.
 """
 
 TF_CONFIG = "TF_CONFIG"
+"""Too long a one lies in a file; the variable is then IN_FILE and the file's path, which the hook turns back."""
+IN_FILE = "@"
 JOB = "TFO_JOB"
 ROLE = "TFO_ROLE"
 INDEX = "TFO_INDEX"

@@ -2,8 +2,8 @@
 
 Put there by whoever starts the program (the agent's environment). It waits for the program to import Keras and then
 hands Keras's trainer to `orchestrator.train.instrument`; a program that never does pays some microseconds. It hands
-over to the sitecustomize that it hides, and never fails a program. TFO_INSTRUMENT says what it may do; nothing: off.
-It imports nothing that Python's own start-up has not loaded already.
+over to the sitecustomize that it hides, and never fails a program. TFO_INSTRUMENT says what it may do; nothing: off,
+but for a TF_CONFIG that lies in a file. It imports nothing that Python's own start-up has not loaded already.
 """
 
 import os
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _HOOK = os.path.dirname(os.path.abspath(__file__))
 _PACKAGE = os.path.dirname(os.path.dirname(_HOOK))
 _NAME = "orchestrator"
+_TF_CONFIG = "TF_CONFIG"
+_IN_FILE = "@"  # as in protocol.environment, which it would cost too much to import here
 _TRAINERS = {
     "keras.src.backend.tensorflow.trainer": "TensorFlowTrainer",
     "tf_keras.src.engine.training": "Model",
@@ -117,6 +119,22 @@ def _chain() -> None:
         sys.modules[__name__] = ours
 
 
+def _read_tf_config() -> None:
+    """One that is too long for a variable lies in a file, which the variable names."""
+    value = os.environ.get(_TF_CONFIG, "")
+    if not value.startswith(_IN_FILE):
+        return
+    try:
+        with open(value[len(_IN_FILE) :], "rb") as file:
+            text = file.read().decode()
+        # For this process alone and past putenv: Linux starts no child that is given so long a variable (E2BIG). One
+        # that is a Python finds the file's name and has this hook. No JSON, so that whoever cannot read it fails.
+        environ: Any = os.environ
+        environ._data[environ.encodekey(_TF_CONFIG)] = environ.encodevalue(text)
+    except Exception as error:
+        print(f"tfo: start-up hook: {_TF_CONFIG}: {type(error).__name__}: {error}", file=sys.stderr)
+
+
 def _install() -> None:
     sys.meta_path.append(_PackageFinder())
     allowed = frozenset(filter(None, os.environ.get("TFO_INSTRUMENT", "").split(",")))
@@ -125,5 +143,6 @@ def _install() -> None:
 
 
 if __name__ == "sitecustomize":
+    _read_tf_config()
     _install()
     _chain()

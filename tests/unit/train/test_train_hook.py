@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import orchestrator
+from orchestrator.protocol.environment import IN_FILE
 from tests.unit.train.conftest import Listener
 
 pytestmark = pytest.mark.process
@@ -229,16 +230,58 @@ def test_processes_that_the_program_starts_do_not_report_a_second_time(
     assert len({each.pid for each in listener.heard()}) == 1
 
 
-def test_a_program_without_keras_pays_for_nothing_of_ours() -> None:
+LONG = json.dumps({"cluster": {"worker": ["ä" * 200_000]}, "task": {"index": 0, "type": "worker"}})
+SIZES = """
+import os, subprocess, sys
+size = "import os; print(len(os.environ['TF_CONFIG']), flush=True)"
+exec(size)
+print(os.environ["TF_CONFIG"] == os.environb[b"TF_CONFIG"].decode(), flush=True)
+subprocess.run([sys.executable, "-c", size], check=True)
+subprocess.run(["sh", "-c", "echo ${TF_CONFIG%%/*}"], check=True)
+if os.fork() == 0:
+    exec(size)
+    os._exit(0)
+os.wait()
+"""
+
+
+@pytest.mark.parametrize("instrument", ["", "metrics"])
+def test_a_tf_config_that_no_variable_can_hold_is_read_and_children_still_start(
+    tmp_path: Path, instrument: str
+) -> None:
+    config = write(tmp_path, {"config": LONG}) / "config"
+    found = run(SIZES, TF_CONFIG=f"{IN_FILE}{config}", TFO_INSTRUMENT=instrument)
+    assert (found.stdout.split(), found.stderr) == (
+        [str(len(LONG)), "True", str(len(LONG)), "@", str(len(LONG))],
+        "",
+    )
+
+
+def test_a_tf_config_that_cannot_be_read_is_named_and_no_json(tmp_path: Path) -> None:
+    found = run("import os; print(os.environ['TF_CONFIG'][0])", TF_CONFIG=f"@{tmp_path}/gone")
+    assert found.stdout == "@\n"
+    assert found.stderr == (
+        "tfo: start-up hook: TF_CONFIG: FileNotFoundError: [Errno 2] No such file or directory: "
+        f"'{tmp_path}/gone'\n"
+    )
+
+
+def test_a_tf_config_in_the_variable_is_left_alone() -> None:
+    found = run("import os; print(os.environ['TF_CONFIG'])", TF_CONFIG='{"cluster": {}}')
+    assert (found.stdout, found.stderr) == ('{"cluster": {}}\n', "")
+
+
+def test_a_program_without_keras_pays_for_nothing_of_ours(tmp_path: Path) -> None:
     """What it costs is how much is loaded: the hook alone, and of the standard library nothing that was not there."""
     code = """
-    import importlib.util, json, sys
+    import importlib.util, json, os, sys
     spec = importlib.util.spec_from_file_location("sitecustomize", FILE)
     module = importlib.util.module_from_spec(spec)
     sys.modules["sitecustomize"] = module
     before = set(sys.modules)
     spec.loader.exec_module(module)
-    print(json.dumps(sorted(set(sys.modules) - before)))
+    print(json.dumps([sorted(set(sys.modules) - before), os.environ["TF_CONFIG"]]))
     """.replace("FILE", repr(str(HOOK / "sitecustomize.py")))
-    found = run(code, TFO_INSTRUMENT="metrics,kerasFix")
-    assert json.loads(found.stdout) == []
+    config = write(tmp_path, {"config": "{}"}) / "config"
+    found = run(code, TFO_INSTRUMENT="metrics,kerasFix", TF_CONFIG=f"@{config}", PYTHONPATH="")
+    assert json.loads(found.stdout) == [[], "{}"]
