@@ -21,7 +21,7 @@ def build_strategy() -> Any:  # TensorFlow has no types
     """MultiWorkerMirroredStrategy among several members; alone: all GPUs, or the CPU without any distribution."""
     import tensorflow as tf
 
-    if count_members(os.environ.get(env.TF_CONFIG, "")) > 1:
+    if is_member(os.environ.get(env.TF_CONFIG, "")):
         return tf.distribute.MultiWorkerMirroredStrategy()
     if len(tf.config.list_physical_devices("GPU")) > 1:
         return tf.distribute.MirroredStrategy()
@@ -44,6 +44,11 @@ def limit_threads() -> None:
 
 def choose_threads(cores: int, members: int) -> int:
     return max(1, cores // members)
+
+
+def is_member(tf_config: str) -> bool:
+    """Of a cluster; also of one in a file that was not read, so that TensorFlow fails and nobody trains alone."""
+    return tf_config.startswith(env.IN_FILE) or count_members(tf_config) > 1
 
 
 def count_members(tf_config: str) -> int:

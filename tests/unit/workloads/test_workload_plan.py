@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from orchestrator.workloads.arguments import parse
-from orchestrator.workloads.cluster import choose_threads, count_members, count_neighbours
+from orchestrator.workloads.cluster import choose_threads, count_members, count_neighbours, is_member
 from orchestrator.workloads.evaluator import find_next
 from orchestrator.workloads.models import Trainable, fit_kernel, require_shape
 from orchestrator.workloads.options import CnnOptions, MlpOptions, RnnOptions
@@ -78,6 +78,13 @@ def test_members_are_those_that_train() -> None:
     assert count_members(tf_config("worker", 1, **LOCAL)) == 3
     assert count_members(tf_config("evaluator", 0, evaluator=["127.0.0.1:9"])) == 1
     assert count_members("") == count_members("not JSON") == count_members("[]") == 1
+
+
+def test_who_cannot_read_its_cluster_does_not_train_alone() -> None:
+    assert is_member(tf_config("worker", 1, **LOCAL))
+    assert is_member("@/tmp/tfo-1/worker-0-7.tf-config")
+    assert not is_member("")
+    assert not is_member(tf_config("chief", 0, chief=["127.0.0.1:1"]))
 
 
 def test_neighbours_are_the_members_on_the_same_machine() -> None:
