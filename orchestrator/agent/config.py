@@ -65,7 +65,7 @@ class Config:
 
     @property
     def report_dir(self) -> Optional[str]:
-        """For the report socket: the given directory, or the private one of the coordinator's own socket."""
+        """For socket and file: the given directory, or the private one of the coordinator's own socket."""
         beside = os.path.dirname(self.address[len(UNIX) :]) if self.address.startswith(UNIX) else None
         return self.socket_dir or beside
 

@@ -26,6 +26,7 @@ from orchestrator.agent.decide import (
     decide,
     is_acceptable,
 )
+from orchestrator.agent.folder import Folder
 from orchestrator.agent.logs import LogPump, log_path
 from orchestrator.agent.process import Command, Program
 from orchestrator.agent.reporting import Reporting
@@ -57,21 +58,28 @@ class Loop:
         self._checkpoint_dir = config.environment.get(environment.CHECKPOINT_DIR, "")
         self._checkpoint_step = self._scan()
         self._session = Session(config, _hello(config), self._wakeup.wake)
-        self._reporting = Reporting(config, self._wakeup, self._session.say)
+        self._folder = Folder(config.report_dir, config.name)
+        self._reporting = Reporting(config, self._folder, self._wakeup, self._session.say)
         self._said, self._said_at = self._state(), monotonic()
         self._say(self._said)
 
     def run(self) -> int:
         """Until there is nothing left to do here; returns the agent's exit code."""
+        try:
+            return self._run()
+        finally:
+            self._reporting.close()
+            self._folder.close()
+            if self._wakeup.orphaned:
+                remove_socket(self._config.address)
+
+    def _run(self) -> int:
         self._session.start()
         code = None
         while code is None:
             code = self._turn(monotonic())
         self._say(self._state())
         self._session.close(0.0 if self._wakeup.orphaned else FAREWELL_SECONDS)
-        self._reporting.close()
-        if self._wakeup.orphaned:
-            remove_socket(self._config.address)
         return code
 
     def _turn(self, now: float) -> Optional[int]:

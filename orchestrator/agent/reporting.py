@@ -11,6 +11,7 @@ from typing import Callable, Optional
 
 from orchestrator.agent import telemetry
 from orchestrator.agent.config import Config
+from orchestrator.agent.folder import Folder
 from orchestrator.agent.logs import LogPump
 from orchestrator.agent.reports import MAX_TURNS, ReportSocket
 from orchestrator.agent.wakeup import Wakeup
@@ -23,11 +24,11 @@ PAUSE_SECONDS = 0.1
 class Reporting:
     """`say` hands a Report to the session."""
 
-    def __init__(self, config: Config, wakeup: Wakeup, say: Callable[[Report], None]) -> None:
+    def __init__(self, config: Config, folder: Folder, wakeup: Wakeup, say: Callable[[Report], None]) -> None:
         self._interval = config.report_seconds
         self._wakeup = wakeup
         self._say = say
-        self._socket = _open(config)
+        self._socket = _open(config, folder)
         self._telemetry = self._said = telemetry.begin(0)
         self._sequence = 0
         self._lost_lines = 0
@@ -108,9 +109,9 @@ class Reporting:
         self._said, self._said_at = self._telemetry, now
 
 
-def _open(config: Config) -> Optional[ReportSocket]:
+def _open(config: Config, folder: Folder) -> Optional[ReportSocket]:
     try:
-        return ReportSocket(config.report_dir, config.name)
+        return ReportSocket(folder)
     except OSError as error:
         print(
             f"agent {config.name}: no metrics, the report socket cannot be made: {error}",

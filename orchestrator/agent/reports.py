@@ -1,4 +1,4 @@
-"""The agent's end of the report socket: a UNIX datagram socket in a private directory, read without blocking.
+"""The agent's end of the report socket: a UNIX datagram socket in the agent's folder, read without blocking.
 
 Owned by `agent.loop`. Reading is bounded per turn and nothing is ever answered: a program that floods it fills its
 own socket buffer and loses datagrams. Python 3.9, standard library only.
@@ -11,27 +11,19 @@ import socket
 from contextlib import suppress
 from typing import List, Optional
 
+from orchestrator.agent.folder import Folder
 from orchestrator.protocol.datagrams import MAX_DATAGRAM_BYTES, Datagram, ProtocolError, decode
 
-MAX_SOCKET_PATH = 107
 MAX_DATAGRAMS_PER_TURN = 128
 MAX_TURNS = 16
 """Of reading what is left after a program's end; only a stranger could have left more."""
 
 
 class ReportSocket:
-    """`path` is what the program gets as TFO_REPORT_SOCKET. Raises OSError when it cannot be made.
+    """`path` is what the program gets as TFO_REPORT_SOCKET. Raises OSError when it cannot be made."""
 
-    `directory` is used where its path is short enough; else, and without one, a private one is made and removed.
-    """
-
-    def __init__(self, directory: Optional[str], name: str) -> None:
-        file = f"{name}-{os.getpid()}"
-        if directory is None or len(os.fsencode(os.path.join(directory, file))) > MAX_SOCKET_PATH:
-            self._own_directory: Optional[str] = _private_directory()
-        else:
-            self._own_directory = None
-        self.path = os.path.join(self._own_directory or directory or "", file)
+    def __init__(self, folder: Folder) -> None:
+        self.path = folder.path()
         self._socket = socket.socket(
             socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
         )
@@ -66,9 +58,6 @@ class ReportSocket:
         self._socket.close()
         with suppress(OSError):
             os.unlink(self.path)
-        if self._own_directory is not None:
-            with suppress(OSError):
-                os.rmdir(self._own_directory)
 
 
 def _decode(data: bytes) -> Optional[Datagram]:
@@ -76,13 +65,3 @@ def _decode(data: bytes) -> Optional[Datagram]:
         return decode(data)
     except ProtocolError:
         return None
-
-
-def _private_directory() -> str:
-    """A new directory for us alone, with a path short enough for a socket in it."""
-    base = os.environ.get("TMPDIR") or "/tmp"
-    if len(os.fsencode(base)) > MAX_SOCKET_PATH - 50:
-        base = "/tmp"
-    path = os.path.join(base, f"tfo-{os.urandom(6).hex()}")
-    os.mkdir(path, 0o700)
-    return path

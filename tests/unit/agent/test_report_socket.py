@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.agent.reports import MAX_DATAGRAMS_PER_TURN, MAX_SOCKET_PATH, ReportSocket
+from orchestrator.agent.folder import MAX_SOCKET_PATH, Folder
+from orchestrator.agent.reports import MAX_DATAGRAMS_PER_TURN, ReportSocket
 from orchestrator.protocol.datagrams import Datagram
 
 
 def test_datagrams_are_taken_a_bounded_number_at_a_time(tmp_path: Path) -> None:
-    reports = ReportSocket(str(tmp_path), "worker-0")
+    reports = ReportSocket(Folder(str(tmp_path), "worker-0"))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sender:
         assert reports.take() == []
         sender.sendto(b'{"step":1}', reports.path)
@@ -33,18 +34,21 @@ def test_datagrams_are_taken_a_bounded_number_at_a_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("directory", [None, "/" + "x" * 100])
-def test_without_a_short_folder_it_makes_a_private_one(
+def test_without_a_short_directory_the_folder_is_a_private_one(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, directory: str | None
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path / ("x" * 100)))
-    reports = ReportSocket(directory, "evaluator-0")
+    folder = Folder(directory, "evaluator-0")
+    reports = ReportSocket(folder)
     assert len(os.fsencode(reports.path)) <= MAX_SOCKET_PATH
-    folder = Path(reports.path).parent
-    assert folder.stat().st_mode & 0o777 == 0o700
+    place = Path(reports.path).parent
+    assert place.stat().st_mode & 0o777 == 0o700
+    assert Path(folder.path(".other")).parent == place
     reports.close()
-    assert not folder.exists()
+    folder.close()
+    assert not place.exists()
 
 
 def test_a_place_that_does_not_work_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"."):
-        ReportSocket(str(tmp_path / "missing"), "worker-0")
+        ReportSocket(Folder(str(tmp_path / "missing"), "worker-0"))
