@@ -7,7 +7,7 @@ nothing to do. Nothing here starts, signals or waits.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Dict, Optional, Tuple, Union
+from typing import Optional, Tuple, Union
 
 from orchestrator.protocol.messages import Finish, Order, Run, SaveAndStop, Stop, Wanted
 
@@ -71,8 +71,7 @@ class Nothing:
 class Start:
     """Record this attempt as started, then start its program."""
 
-    attempt: int
-    env: Dict[str, str]
+    run: Run
 
 
 @dataclass(frozen=True)
@@ -169,7 +168,7 @@ def _go_on(view: AgentView, now: float) -> Next:
     if isinstance(view.order, Finish):
         return Exit(view.order.exit_code), None
     if isinstance(view.order, Run) and view.order.attempt > view.program.attempt:
-        return Start(view.order.attempt, view.order.env), None
+        return Start(view.order), None
     return _wait(view, now)
 
 

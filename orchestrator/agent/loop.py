@@ -28,12 +28,13 @@ from orchestrator.agent.decide import (
 )
 from orchestrator.agent.folder import Folder
 from orchestrator.agent.logs import LogPump, log_path
-from orchestrator.agent.process import Command, Program
+from orchestrator.agent.process import EXIT_NOT_EXECUTABLE, Command, Program, readable
 from orchestrator.agent.reporting import Reporting
 from orchestrator.agent.session import Session
+from orchestrator.agent.tf_config import TfConfig
 from orchestrator.agent.wakeup import Wakeup
 from orchestrator.protocol import checkpoints, environment
-from orchestrator.protocol.messages import Hello, Order, ProgramState, State
+from orchestrator.protocol.messages import Hello, Order, ProgramState, Run, State
 from orchestrator.version import __version__
 
 HEARTBEAT_SECONDS = 5.0
@@ -59,6 +60,7 @@ class Loop:
         self._checkpoint_step = self._scan()
         self._session = Session(config, _hello(config), self._wakeup.wake)
         self._folder = Folder(config.report_dir, config.name)
+        self._tf_config = TfConfig(self._folder)
         self._reporting = Reporting(config, self._folder, self._wakeup, self._session.say)
         self._said, self._said_at = self._state(), monotonic()
         self._say(self._said)
@@ -69,6 +71,7 @@ class Loop:
             return self._run()
         finally:
             self._reporting.close()
+            self._tf_config.close()
             self._folder.close()
             if self._wakeup.orphaned:
                 remove_socket(self._config.address)
@@ -119,7 +122,7 @@ class Loop:
     def _perform(self, action: Action, now: float) -> None:
         was_alive = self._program.view.alive
         if isinstance(action, Start):
-            self._start(action, now)
+            self._start(action.run, now)
         elif isinstance(action, Terminate):
             self._program.terminate(now, action.kill_at)
         elif isinstance(action, Kill):
@@ -127,16 +130,25 @@ class Loop:
         if was_alive and not self._program.view.alive:
             self._conclude(now)
 
-    def _start(self, action: Start, now: float) -> None:
-        self._program.record(action.attempt)
-        self._reporting.begin(action.attempt)
+    def _start(self, run: Run, now: float) -> None:
+        self._program.record(run.attempt)
+        self._reporting.begin(run.attempt)
         self._last_lines = ()
         self._say(self._state())
-        env = self._environment(action.env)
+        env = self._environment(run.env)
         self._checkpoint_dir = env.get(environment.CHECKPOINT_DIR, "")
         output, program_end = os.pipe()
-        self._pump = LogPump(output, self._log_path(action.attempt))
-        self._program.start(Command(self._config.command, env, self._config.working_dir), program_end, now)
+        self._pump = LogPump(output, self._log_path(run.attempt))
+        try:
+            config = self._tf_config.give(run)
+        except OSError as error:
+            why = readable(f"TF_CONFIG is too long for a variable and cannot be written to a file: {error}")
+            self._program.give_up(error, why, EXIT_NOT_EXECUTABLE, now)
+        else:
+            if config:
+                env[environment.TF_CONFIG] = config
+            command = Command(self._config.command, env, self._config.working_dir)
+            self._program.start(command, program_end, now)
         if self._program.start_error:
             os.write(program_end, f"agent: {self._program.start_error}\n".encode())
         os.close(program_end)

@@ -27,8 +27,9 @@ EXIT_NOT_EXECUTABLE = 126
 PROBABLY_MEMORY = "agent: probably out of memory: the kernel killed for want of it on this machine meanwhile"
 """Said where only the whole machine's count tells: it may have been somebody else's process."""
 _LAST_ROUNDS = 20
-_PASSING = (errno.EAGAIN, errno.ENOMEM, errno.ENFILE, errno.EMFILE, errno.ETXTBSY)
-"""Want of processes, memory or descriptors, or a file that is being written: it may be over at the next try."""
+_WANT = (errno.EAGAIN, errno.ENOMEM, errno.ENFILE, errno.EMFILE, errno.ENOSPC, errno.EDQUOT)
+_PASSING = (*_WANT, errno.ETXTBSY)
+"""Want of processes, memory, descriptors or room, or a file that is being written: it may be over at the next try."""
 _ENDED = os.WNOHANG | os.WUNTRACED | os.WCONTINUED
 
 
@@ -67,22 +68,23 @@ class Program:
         self.remark = ""
 
     def start(self, command: Command, output: int, now: float) -> None:
-        """Start it with stdout and stderr on this descriptor.
-
-        A failure is kept as `start_error`, unless another try may succeed: then as the remark on its end.
-        """
+        """Start it with stdout and stderr on this descriptor."""
         self._kills_before = oom_kills()
         try:
             self.pid = _spawn(command, output)
         except (OSError, subprocess.SubprocessError, ValueError) as error:
             why, code = _explain(error, command)
-            if isinstance(error, OSError) and error.errno in _PASSING:
-                self.remark = f"agent: {why}"
-            else:
-                self.start_error = why
-            self.view = replace(self.view, exit_code=code, ended_at=now, exited_at=now)
+            self.give_up(error, why, code, now)
         else:
             self.view = replace(self.view, alive=True)
+
+    def give_up(self, error: Exception, why: str, code: int, now: float) -> None:
+        """It cannot be started: kept as `start_error`, or, if another try may succeed, as the remark on its end."""
+        if isinstance(error, OSError) and error.errno in _PASSING:
+            self.remark = f"agent: {why}"
+        else:
+            self.start_error = why
+        self.view = replace(self.view, exit_code=code, ended_at=now, exited_at=now)
 
     def terminate(self, now: float, kill_at: float) -> None:
         """SIGTERM to the program's group, and SIGCONT, without which a stopped process would not see it."""
@@ -208,22 +210,22 @@ def _explain(error: Exception, command: Command) -> Tuple[str, int]:
     """Why it could not be started, and the exit code that a shell would give."""
     name, place = command.argv[0], command.working_dir
     if place is not None and not os.path.isdir(place):
-        return _readable(f"working directory {place} does not exist"), EXIT_NOT_FOUND
+        return readable(f"working directory {place} does not exist"), EXIT_NOT_FOUND
     if (
         isinstance(error, FileNotFoundError)
         and os.path.exists(os.path.join(place or "", name))
         and "/" in name
     ):
-        return _readable(f"command {name} cannot be started: its interpreter does not exist"), EXIT_NOT_FOUND
+        return readable(f"command {name} cannot be started: its interpreter does not exist"), EXIT_NOT_FOUND
     if isinstance(error, FileNotFoundError):
         where = "" if "/" in name else f" on PATH {command.env.get('PATH', os.defpath)}"
-        return _readable(f"command {name} not found{where}"), EXIT_NOT_FOUND
+        return readable(f"command {name} not found{where}"), EXIT_NOT_FOUND
     if isinstance(error, OSError):
-        return _readable(f"command {name} cannot be started: {error.strerror}"), EXIT_NOT_EXECUTABLE
-    return _readable(f"command {name} cannot be started: {error}"), EXIT_NOT_EXECUTABLE
+        return readable(f"command {name} cannot be started: {error.strerror}"), EXIT_NOT_EXECUTABLE
+    return readable(f"command {name} cannot be started: {error}"), EXIT_NOT_EXECUTABLE
 
 
-def _readable(text: str) -> str:
+def readable(text: str) -> str:
     """Bounded, and without the surrogates that stand for bytes which are not UTF-8."""
     return text.encode("utf-8", "replace").decode()[:1000]
 

@@ -21,7 +21,7 @@ from orchestrator.agent.connection import Bell, Connection, authority, connect
 from orchestrator.agent.stream import Stream
 from orchestrator.protocol.codec import Message, ProtocolError, UnknownType, decode, encode
 from orchestrator.protocol.messages import (
-    MAX_MESSAGE_BYTES,
+    MAX_COORDINATOR_MESSAGE_BYTES,
     SESSION_METHOD,
     Hello,
     Refused,
@@ -106,7 +106,8 @@ class Session:
     def _converse(self, connection: Connection) -> None:
         """Until the stream has ended, or nothing was heard on it for too long."""
         headers = [("user-agent", "tf-orchestrator-agent"), ("authorization", f"Bearer {self._token()}")]
-        stream = Stream(SESSION_METHOD, authority(self._config.address), headers, MAX_MESSAGE_BYTES)
+        address = authority(self._config.address)
+        stream = Stream(SESSION_METHOD, address, headers, MAX_COORDINATOR_MESSAGE_BYTES)
         self._begin(stream)
         data: Optional[bytes] = b""
         while data is not None and not stream.is_over:

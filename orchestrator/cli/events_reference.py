@@ -43,6 +43,7 @@ _MEANINGS = {
     Reason.EXIT_CODE_RULE: "The job failed: a rule for this exit code says so.",
     Reason.REPLICA_INVALID: "The job failed: a replica can never start.",
     Reason.NAME_CONFLICT: "An object that should be the job's belongs to somebody else.",
+    Reason.TOO_LARGE: "Programs could not be told of so many replicas: the job failed, or is not resized.",
     Reason.WAITING: "The attempt waits for replicas.",
 }
 

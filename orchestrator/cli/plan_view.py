@@ -16,10 +16,11 @@ from orchestrator.api.types import AgentMode, JsonObject, TensorFlowJob
 from orchestrator.backends.local import gpus, programs
 from orchestrator.backends.local.layout import Layout
 from orchestrator.cli import folders
-from orchestrator.core import membership, names, opening, plan, wanted
+from orchestrator.core import membership, names, plan, seating
 from orchestrator.core.observed import Observed
 from orchestrator.core.plan import ReplicaPlan
 from orchestrator.core.turn import Turn
+from orchestrator.core.wanted import Orders, start_env
 from orchestrator.protocol import environment as env
 
 ATTEMPT = 1
@@ -93,10 +94,11 @@ def replicas(
     made = plan.plan(known, _folders(known, folder, is_local=is_local), report_seconds=seconds)
     members = _members(known, made.replicas, is_local=is_local)
     place = programs.Place(folder=folder, environ=_INHERITED) if is_local else None
+    orders = Orders(job.spec, members)
     for one, me in zip(made.replicas, members, strict=True):
         last = membership.replicas(job.spec, one.role) - 1
         if most is None or one.index < most - 1 or one.index == last:
-            yield _replica(known, one, (me, members), place)
+            yield _replica(known, one, me, orders.whole_env(me), place)
 
 
 def _known(job: TensorFlowJob, *, is_local: bool) -> TensorFlowJob:
@@ -121,20 +123,17 @@ def _members(job: TensorFlowJob, replicas: Sequence[ReplicaPlan], *, is_local: b
     turn = Turn(Observed(job=job, status=JobStatus()), _EPOCH)
     found = []
     for one in replicas:
-        address = opening.member_address(turn, (one.role, one.index), ATTEMPT)
+        address = seating.address(turn, (one.role, one.index), ATTEMPT)
         reserved = f"{names.LOOPBACK}:{names.RESERVED_AT_START}"
         found.append(Member(one.role, one.index, uid="", address=reserved if is_local else address))
     return tuple(found)
 
 
 def _replica(
-    job: TensorFlowJob,
-    one: ReplicaPlan,
-    seat: tuple[Member, tuple[Member, ...]],
-    place: programs.Place | None,
+    job: TensorFlowJob, one: ReplicaPlan, me: Member, told: dict[str, str], place: programs.Place | None
 ) -> ReplicaView:
-    me, members = seat
-    ordered = wanted.attempt_env(job.spec, members, me) | wanted.start_env(job.spec, ATTEMPT, None)
+    """`told`: its place in the attempt."""
+    ordered = told | start_env(job.spec, ATTEMPT, None)
     config = ordered.pop(env.TF_CONFIG, None)
     own = programs.environ(one, place, _devices(one)) if place else one.env | _env_from(job, one)
     working_dir = str(programs.working_dir(one, place)) if place else one.working_dir

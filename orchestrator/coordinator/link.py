@@ -11,6 +11,7 @@ from enum import StrEnum
 import grpc
 
 from orchestrator.protocol.codec import Message, ProtocolError, UnknownType, decode
+from orchestrator.protocol.messages import MAX_AGENT_MESSAGE_BYTES
 
 REPEAT_SECONDS = 5.0
 """The wish is said again after this time, so that the agent hears that we are there."""
@@ -84,7 +85,7 @@ class Link:
 
     def _take(self, data: bytes) -> Result:
         try:
-            result = self._hear(decode(data))
+            result = self._hear(decode(data, MAX_AGENT_MESSAGE_BYTES))
         except UnknownType:
             result = Result.UNKNOWN
         except ProtocolError:

@@ -30,7 +30,8 @@ from orchestrator.core.actions import WantedOrder
 from orchestrator.core.observed import Agent
 from orchestrator.protocol.codec import Message, ProtocolError, decode, encode
 from orchestrator.protocol.messages import (
-    MAX_MESSAGE_BYTES,
+    MAX_AGENT_MESSAGE_BYTES,
+    MAX_COORDINATOR_MESSAGE_BYTES,
     SESSION_METHOD,
     Hello,
     Order,
@@ -47,8 +48,8 @@ OnReport = Callable[[str, Role, int, Report], None]
 
 CLOSE_SECONDS = 1.0
 _OPTIONS = (
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_receive_message_length", MAX_AGENT_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_COORDINATOR_MESSAGE_BYTES),
     ("grpc.so_reuseport", 0),
 )
 
@@ -263,7 +264,7 @@ def _hello(data: object) -> Hello:
     if not isinstance(data, bytes):
         raise Denied(Denial.NO_HELLO)
     try:
-        message = decode(data)
+        message = decode(data, MAX_AGENT_MESSAGE_BYTES)
     except ProtocolError:
         raise Denied(Denial.MALFORMED) from None
     if not isinstance(message, Hello):

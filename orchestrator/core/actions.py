@@ -74,6 +74,7 @@ class Reason(StrEnum):
     EXIT_CODE_RULE = "ExitCodeRule"
     REPLICA_INVALID = "ReplicaInvalid"
     NAME_CONFLICT = "NameConflict"
+    TOO_LARGE = "ClusterTooLarge"
     WAITING = "WaitingForReplicas"
 
 

@@ -32,7 +32,7 @@ def decide(seen: Observed, now: datetime) -> Decision:
         return Decision(status=seen.status)
     turn, events = _begin(Turn(seen, now))
     main = next(found for judge in _CHAIN if (found := judge(turn)) is not None)
-    decision = waiting.conflict(turn, sides.attend(turn, main))
+    decision = waiting.hindrance(turn, sides.attend(turn, main))
     return replace(
         decision,
         status=status.complete(turn, decision.status),

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from orchestrator.api.status import Attempt, JobStatus, Member
 from orchestrator.api.types import Role, Strategy
-from orchestrator.core import ending, membership, names, policies, seating, stopping, tf_config, waiting
+from orchestrator.core import capacity, ending, membership, names, policies, seating, stopping, waiting
 from orchestrator.core.actions import (
     Action,
     CreateReplica,
@@ -24,10 +24,8 @@ from orchestrator.core.actions import (
 )
 from orchestrator.core.cause import End
 from orchestrator.core.membership import Seat
-from orchestrator.core.plan import container_of
 from orchestrator.core.turn import Turn
-from orchestrator.core.wanted import run_member
-from orchestrator.protocol.fields import MAX_ENVIRONMENT_VALUE
+from orchestrator.core.wanted import Orders
 from orchestrator.protocol.messages import Stop
 
 CATCH_UP_SECONDS = 10.0
@@ -36,6 +34,8 @@ CATCH_UP_SECONDS = 10.0
 
 def open_attempt(turn: Turn) -> Decision:
     """Opens the attempt, or does what is missing for it."""
+    if (refusal := capacity.refusal(turn)) != "":
+        return _refused(turn, refusal)
     service = names.service(turn.seen.job.metadata.name)
     if service in turn.seen.foreign:
         return Decision(status=turn.status)
@@ -57,6 +57,13 @@ def open_attempt(turn: Turn) -> Decision:
         requeue_after=min(wait, seating.LOOK_SECONDS) if wait > 0 else seating.LOOK_SECONDS,
     )
     return waiting.notice(turn, decision)
+
+
+def _refused(turn: Turn, refusal: str) -> Decision:
+    """A job that never ran fails; one that was resized meanwhile may be so again, and waits for it (see `waiting`)."""
+    if turn.status.attempts:
+        return Decision(status=turn.status, wanted=_clear_orders(turn))
+    return ending.fail(turn, policies.Failure(Reason.TOO_LARGE, refusal))
 
 
 def _early_end(turn: Turn) -> End | None:
@@ -153,30 +160,15 @@ def _opened(turn: Turn, seats: tuple[Seat, ...]) -> Decision:
         workers=membership.replicas(turn.spec, Role.WORKER),
         config_hash=config_hash(turn),
     )
-    if (failure := _too_large(turn, attempt)) is not None:
-        return ending.fail(turn, failure)
     message = _message(attempt)
     recorded = replace(_with_losses(waiting.over(turn, message), attempt.restore_step), attempt=attempt)
     event = Event(type=EventType.NORMAL, reason=Reason.STARTING, message=message, attempt=number)
-    orders = [
-        WantedOrder(uid=one.uid, order=run_member(turn.spec, attempt, one))
+    orders = Orders(turn.spec, attempt.members)
+    wanted = tuple(
+        WantedOrder(uid=one.uid, order=orders.run_member(attempt, one))
         for one in stopping.gang_members(turn, attempt)
-    ]
-    return Decision(status=recorded, wanted=tuple(orders), events=(event,), requeue_after=0.0)
-
-
-def _too_large(turn: Turn, attempt: Attempt) -> policies.Failure | None:
-    """No process can be given its TF_CONFIG: the job can never start."""
-    if not tf_config.is_needed(turn.spec):
-        return None
-    size = len(tf_config.render(attempt.members, attempt.members[-1]))
-    if size <= MAX_ENVIRONMENT_VALUE:
-        return None
-    message = (
-        f"TF_CONFIG of {len(attempt.members):,} replicas would have {size:,} bytes, and a process can be given "
-        f"{MAX_ENVIRONMENT_VALUE:,}; a shorter job name, a shorter namespace or fewer replicas would do"
     )
-    return policies.Failure(Reason.REPLICA_INVALID, message)
+    return Decision(status=recorded, wanted=wanted, events=(event,), requeue_after=0.0)
 
 
 def _message(attempt: Attempt) -> str:
@@ -189,17 +181,7 @@ def _member(turn: Turn, seat: Seat, number: int) -> Member:
     """Without agents, and where each replica is alone, the record comes before the replica."""
     role, index = seat
     is_known = turn.has_agents and not membership.is_alone(turn.spec, role)
-    return Member(role, index, turn.seats[seat].uid if is_known else "", member_address(turn, seat, number))
-
-
-def member_address(turn: Turn, seat: Seat, number: int) -> str:
-    """A port reserved for this attempt where the backend reserves them, else the replica's name and port."""
-    role, index = seat
-    reserved = turn.seen.ports.get(names.member(role, index))
-    if reserved is not None:
-        return names.address(names.LOOPBACK, reserved)
-    base = names.base_port(container_of(turn.spec, role))
-    return names.address(names.host(turn.seen.job, role, index), names.port(base, number))
+    return Member(role, index, turn.seats[seat].uid if is_known else "", seating.address(turn, seat, number))
 
 
 def _with_losses(recorded: JobStatus, restored: int | None) -> JobStatus:

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from orchestrator.api.status import Attempt, Cause, JobStatus, Member, Phase
 from orchestrator.api.types import Role, Strategy
-from orchestrator.core import hanging, membership, policies, seating, status, stopping, wanted
+from orchestrator.core import capacity, hanging, membership, policies, seating, status, stopping
 from orchestrator.core.actions import Action, CreateReplica, Decision, Event, EventType, Reason, WantedOrder
 from orchestrator.core.cause import End, Fate, MemberFate, Verdict, fates, verdict
 from orchestrator.core.observed import Agent
@@ -122,13 +122,15 @@ def _disruption_notice(turn: Turn, attempt: Attempt, gang: tuple[MemberFate, ...
 
 
 def _resize(turn: Turn, attempt: Attempt) -> Decision | None:
-    """The spec has no seat any more for a member, or others can take part as well."""
+    """The spec has no seat any more for a member, or others can take part as well.
+
+    What runs is better than a size that no attempt can have: it stays as it is, which `waiting` tells.
+    """
     if turn.spec.strategy is Strategy.INDEPENDENT:
         return None
     has_to_shrink = not turn.members.keys() <= set(membership.trainer_seats(turn.spec))
-    if has_to_shrink or _can_grow(turn, attempt):
-        return stopping.begin(turn, attempt, Cause.RESIZE)
-    return None
+    is_wished = has_to_shrink or _can_grow(turn, attempt)
+    return stopping.begin(turn, attempt, Cause.RESIZE) if is_wished and not capacity.refusal(turn) else None
 
 
 def _can_grow(turn: Turn, attempt: Attempt) -> bool:
@@ -149,7 +151,8 @@ def _missing_seats(turn: Turn, attempt: Attempt) -> list[membership.Seat]:
     if turn.spec.strategy is Strategy.INDEPENDENT:
         return []
     present = {(one.role, one.index) for one in attempt.members}
-    return [seat for seat in membership.trainer_seats(turn.spec) if seat not in present]
+    missing = [seat for seat in membership.trainer_seats(turn.spec) if seat not in present]
+    return [] if missing and capacity.refusal(turn) else missing
 
 
 def _is_worth_it(turn: Turn, attempt: Attempt) -> bool:
@@ -205,9 +208,7 @@ def _start_orders(turn: Turn, attempt: Attempt, gang: tuple[MemberFate, ...]) ->
     """Run for whoever has not started yet."""
     waiting = [one.member for one in gang if one.fate is Fate.WAITING]
     return tuple(
-        WantedOrder(
-            uid=one.uid, order=seating.start(turn, one.uid, wanted.run_member(turn.spec, attempt, one))
-        )
+        WantedOrder(uid=one.uid, order=seating.start(turn, one.uid, turn.orders.run_member(attempt, one)))
         for one in waiting
     )
 

@@ -1,6 +1,6 @@
 """One seat and the replica in it: what it needs to become ready, and what it means if it never does.
 
-Called by `opening`, `running` and `sides`. A seat is filled only when it is empty. Pure.
+Called by `opening`, `running`, `sides` and `capacity`. A seat is filled only when it is empty. Pure.
 """
 
 from orchestrator.api.status import Cause, Member
@@ -9,12 +9,23 @@ from orchestrator.core.actions import Action, CreateReplica, DeleteReplica
 from orchestrator.core.cause import BARRIER_SECONDS, End, disruption_cause, signal_in
 from orchestrator.core.membership import Seat
 from orchestrator.core.observed import Agent, Replica, ReplicaPhase
+from orchestrator.core.plan import container_of
 from orchestrator.core.turn import Turn
 from orchestrator.protocol.messages import Order, ProgramState, Run, Stop
 
 LOOK_SECONDS = 1.0
 """How often somebody who is waited for is looked at though nothing happened."""
 _AT_REST = (ProgramState.IDLE, ProgramState.EXITED)
+
+
+def address(turn: Turn, seat: Seat, number: int) -> str:
+    """A port reserved for this attempt where the backend reserves them, else the replica's name and port."""
+    role, index = seat
+    reserved = turn.seen.ports.get(names.member(role, index))
+    if reserved is not None:
+        return names.address(names.LOOPBACK, reserved)
+    base = names.base_port(container_of(turn.spec, role))
+    return names.address(names.host(turn.seen.job, role, index), names.port(base, number))
 
 
 def is_at_rest(agent: Agent) -> bool:

@@ -16,9 +16,7 @@ from orchestrator.core.actions import Action, Decision, Event, EventType, Reason
 from orchestrator.core.cause import End, Fate, MemberFate, disruption_cause, unexplained
 from orchestrator.core.membership import Seat
 from orchestrator.core.observed import Agent, Replica
-from orchestrator.core.opening import member_address
 from orchestrator.core.turn import Turn
-from orchestrator.core.wanted import run_side
 from orchestrator.protocol.messages import SaveAndStop, Stop
 
 
@@ -88,7 +86,7 @@ def _merged(after: Turn, main: Decision, recorded: JobStatus, found: dict[Seat, 
 
 def _sides(after: Turn, found: dict[Seat, _Outcome]) -> tuple[Side, ...]:
     """What is known of a seat that the spec has given up is kept, in case that it comes back."""
-    seats = membership.side_seats(after.spec)
+    seats = dict.fromkeys(membership.side_seats(after.spec))
     kept = [found[seat].side if seat in found else after.sides.get(seat) for seat in seats]
     wanted = set(seats)
     given_up = [_given_up(after, one) for seat, one in after.sides.items() if seat not in wanted]
@@ -232,7 +230,7 @@ def _seated(turn: Turn, side: Side | None, member: Member, run: int) -> Side:
 def _address(turn: Turn, seat: Seat) -> str:
     """The address in the attempt's record; the evaluator, which is in none, has one of its own."""
     member = turn.members.get(seat)
-    return member.address if member else member_address(turn, seat, turn.last_number)
+    return member.address if member else seating.address(turn, seat, turn.last_number)
 
 
 def _restore_step(turn: Turn, seat: Seat) -> int | None:
@@ -243,8 +241,7 @@ def _restore_step(turn: Turn, seat: Seat) -> int | None:
 
 
 def _run_order(turn: Turn, side: Side) -> WantedOrder:
-    order = run_side(turn.spec, turn.attempt, side)
-    return WantedOrder(uid=side.uid, order=seating.start(turn, side.uid, order))
+    return WantedOrder(uid=side.uid, order=seating.start(turn, side.uid, turn.orders.run_side(side)))
 
 
 def _follow(turn: Turn, side: Side) -> _Outcome:

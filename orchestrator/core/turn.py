@@ -14,6 +14,7 @@ from orchestrator.api.types import AgentMode, JobSpec
 from orchestrator.core import membership
 from orchestrator.core.membership import Seat
 from orchestrator.core.observed import Agent, Observed, Replica
+from orchestrator.core.wanted import Orders
 
 LEADER_SETTLE_SECONDS = 60.0
 
@@ -67,6 +68,11 @@ class Turn:
     def leader(self) -> Seat:
         """Rank 0: the first member of the open attempt, which need not be the first seat of the spec."""
         return next(iter(self.members), membership.leader_seat(self.spec))
+
+    @cached_property
+    def orders(self) -> Orders:
+        """Rendered from the record of the open attempt."""
+        return Orders(self.spec, self.attempt.members if self.attempt else ())
 
     @property
     def last_number(self) -> int:

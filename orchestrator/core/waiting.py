@@ -1,13 +1,14 @@
-"""What the barrier before an attempt waits for, told once: a condition, and an event when it begins.
+"""What a job waits for, told once: a condition, and an event when it begins.
 
-Called by `opening`, and for names by `decide` at every turn: those taken by somebody else's objects are told at once,
-missing members after ten seconds. Messages hold nothing that changes by time alone: a long wait writes no status. Pure.
+Called by `opening` for missing members, after ten seconds, and by `decide` at every turn for what is told at once:
+names taken by somebody else's objects, and a number of replicas that no attempt can have. Messages hold nothing that
+changes by time alone: a long wait writes no status. Pure.
 """
 
 from msgspec.structs import replace
 
 from orchestrator.api.status import Condition, ConditionType, JobStatus, Phase
-from orchestrator.core import membership, names, seating, status
+from orchestrator.core import capacity, membership, names, seating, status
 from orchestrator.core.actions import Decision, Event, EventType, Reason
 from orchestrator.core.turn import Turn
 
@@ -30,17 +31,26 @@ def notice(turn: Turn, decision: Decision) -> Decision:
     return _told(turn, decision, Reason.WAITING, message) if message else decision
 
 
-def conflict(turn: Turn, decision: Decision) -> Decision:
-    """The decision, with a name that is somebody else's; it is looked at again until it is free."""
+def hindrance(turn: Turn, decision: Decision) -> Decision:
+    """The decision, with what keeps the job from being as its spec says.
+
+    A name that is somebody else's is looked at again until it is free; a size changes with the spec alone.
+    """
     phase = decision.status.phase
     if phase.is_final or phase is Phase.SUSPENDED:
         return decision
-    message = _conflict(turn)
-    if not message:
-        return replace(decision, status=_freed(turn, decision.status))
+    if (message := _conflict(turn)) != "":
+        return _told_of_conflict(turn, decision, message)
+    if (message := capacity.refusal(turn)) != "":
+        return _told(turn, decision, Reason.TOO_LARGE, f"the job stays as it is: {message}")
+    return replace(decision, status=_freed(turn, decision.status))
+
+
+def _told_of_conflict(turn: Turn, decision: Decision, message: str) -> Decision:
+    """With those who are missing for other reasons; looked at again until the name is free."""
     others = _missing(turn) if decision.status.attempt is None else ""
     told = _told(turn, decision, Reason.NAME_CONFLICT, "; ".join(filter(None, (message, others))))
-    look = WAITING_SECONDS if phase is Phase.RUNNING else seating.LOOK_SECONDS
+    look = WAITING_SECONDS if decision.status.phase is Phase.RUNNING else seating.LOOK_SECONDS
     looks = [one for one in (decision.requeue_after, look) if one is not None]
     return replace(told, requeue_after=min(looks))
 
@@ -57,13 +67,17 @@ def _told(turn: Turn, decision: Decision, reason: Reason, message: str) -> Decis
     )
 
 
+_FREED = {
+    Reason.NAME_CONFLICT: "the name is free",
+    Reason.TOO_LARGE: "every program can be told of so many replicas",
+}
+
+
 def _freed(turn: Turn, recorded: JobStatus) -> JobStatus:
-    if not _is_told(recorded, Reason.NAME_CONFLICT):
-        return recorded
-    message = "the name is free"
-    return _with(
-        recorded, Condition(ConditionType.WAITING, False, Reason.NAME_CONFLICT.value, message, turn.now)
-    )
+    for reason, message in _FREED.items():
+        if _is_told(recorded, reason):
+            return _with(recorded, Condition(ConditionType.WAITING, False, reason.value, message, turn.now))
+    return recorded
 
 
 def over(turn: Turn, message: str) -> JobStatus:

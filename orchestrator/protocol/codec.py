@@ -15,14 +15,18 @@ from orchestrator.protocol.fields import (
     UnknownType,
     collect,
     describe,
+    environment_value,
     optional,
     parse,
     plain,
     render,
 )
 from orchestrator.protocol.messages import (
-    MAX_MESSAGE_BYTES,
+    MAX_AGENT_MESSAGE_BYTES,
+    MAX_CLUSTER,
+    MAX_COORDINATOR_MESSAGE_BYTES,
     AgentMessage,
+    ClusterText,
     CoordinatorMessage,
     Finish,
     Hello,
@@ -45,12 +49,13 @@ def encode(message: Message) -> bytes:
     """Raises ProtocolError for what the other side would refuse."""
     value = plain(message)
     _message(value)
-    return render(value, MAX_MESSAGE_BYTES)
+    is_order = isinstance(message, (Wanted, Refused))
+    return render(value, MAX_COORDINATOR_MESSAGE_BYTES if is_order else MAX_AGENT_MESSAGE_BYTES)
 
 
-def decode(data: bytes) -> Message:
-    """Raises ProtocolError (UnknownType where only the type is unknown)."""
-    return _message(parse(data, MAX_MESSAGE_BYTES))
+def decode(data: bytes, limit: int = MAX_COORDINATOR_MESSAGE_BYTES) -> Message:
+    """Raises ProtocolError (UnknownType where only the type is unknown). `limit`: what the other side may say."""
+    return _message(parse(data, limit))
 
 
 def _message(value: object) -> Message:
@@ -75,6 +80,10 @@ def _type_of(value: object, known: Dict[Any, Tuple[Field, ...]], path: str) -> A
     raise UnknownType(f"{path} has the unknown type {str(name)[:64]!r}")
 
 
-_ORDERS = {kind: describe(kind, {}) for kind in (Run, SaveAndStop, Stop, Finish)}
+def _cluster(value: object, path: str) -> str:
+    return environment_value(value, path, MAX_CLUSTER)
+
+
+_ORDERS = {kind: describe(kind, {ClusterText: _cluster}) for kind in (Run, SaveAndStop, Stop, Finish)}
 _EXTRA: Dict[object, Check] = {Union[Run, SaveAndStop, Stop, Finish, None]: optional(_order)}
 _MESSAGES = {kind: describe(kind, _EXTRA) for kind in (Hello, State, Report, Wanted, Refused)}

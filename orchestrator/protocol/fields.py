@@ -117,8 +117,8 @@ def choice(kind: Type[Enum]) -> Check:
     return check
 
 
-def environment_value(value: object, path: str) -> str:
-    checked = text(value, path, MAX_ENVIRONMENT_VALUE)
+def environment_value(value: object, path: str, limit: int = MAX_ENVIRONMENT_VALUE) -> str:
+    checked = text(value, path, limit)
     if "\0" in checked:
         raise ProtocolError(f"{path} holds a NUL character")
     return checked
@@ -141,7 +141,7 @@ CHECKS: Dict[object, Check] = {
 
 def describe(kind: type, extra: Dict[object, Check]) -> Tuple[Field, ...]:
     """The fields of a message type; `extra` adds checks for hints of its own."""
-    hints = get_type_hints(kind)
+    hints = get_type_hints(kind, include_extras=True)
     return tuple(
         Field(
             each.name,

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Dict, Optional, Tuple, Union
+from typing import Annotated, Dict, Optional, Tuple, Union
 
 PROTOCOL_VERSION = 1
 SESSION_METHOD = "/tf_orchestrator.Coordinator/Session"
-MAX_MESSAGE_BYTES = 256 * 1024
-"""Room for a Run with a TF_CONFIG as long as a process can be given."""
+MAX_AGENT_MESSAGE_BYTES = 64 * 1024
+MAX_COORDINATOR_MESSAGE_BYTES = 1024 * 1024
+"""Room for a Run that names the addresses of 3,000 replicas, under names as long as they may be."""
+MAX_CLUSTER = 600 * 1024
+ClusterText = Annotated[str, MAX_CLUSTER]
+"""A text with a limit of its own."""
 LOG_LINES_LOST = "log lines lost"
 """How a Report's note begins when output of the program could not be written to its log."""
 
@@ -115,11 +119,16 @@ class Report:
 class Run:
     """Run the program of this attempt (once: an agent that has started it already does nothing).
 
-    env is added to the agent's own program environment; it holds TF_CONFIG and the TFO_ variables of the attempt.
+    env is added to the agent's own program environment; it holds the TFO_ variables of the attempt. The agent makes
+    TF_CONFIG of the rest (see `protocol.tf_config`): `cluster` is the JSON text of the cluster map, the same for all
+    members, and empty where no TF_CONFIG is needed.
     """
 
     attempt: int
     env: Dict[str, str] = field(default_factory=dict)
+    cluster: ClusterText = ""
+    task_type: str = ""
+    task_index: int = 0
 
 
 @dataclass(frozen=True)

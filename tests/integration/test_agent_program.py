@@ -1,5 +1,6 @@
 """The agent and its program: how it starts, ends, is stopped, and that nothing of it is left."""
 
+import json
 import os
 import signal
 import sys
@@ -8,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.backends.local import programs
 from orchestrator.core.observed import Agent
 from orchestrator.protocol import agent_environment as names
 from orchestrator.protocol.fields import MAX_ENVIRONMENT_VALUE
 from orchestrator.protocol.messages import Finish, ProgramState, Run, SaveAndStop, Stop
+from orchestrator.protocol.tf_config import join
 from tests.fixtures.agents import Bench, is_alive, make_bench, python, read_pids, wait_for
 
 pytestmark = pytest.mark.process
@@ -229,7 +232,7 @@ async def test_the_program_gets_its_own_environment_and_nothing_of_the_agents(be
     source = "import os, json; print(json.dumps(dict(os.environ)))"
     changes = '{"KEPT": "base", "CHANGED": "base", "HOME": null}'
     agent = await bench.start(python(source), **{names.ENVIRONMENT: changes})
-    bench.want(agent, Run(1, {"CHANGED": "order", "TF_CONFIG": '{"ü": 1}'}))
+    bench.want(agent, Run(1, {"CHANGED": "order", "OWN": '{"ü": 1}'}))
     await bench.ended(agent)
     line = bench.log(agent)
     assert '"KEPT": "base"' in line
@@ -240,7 +243,53 @@ async def test_the_program_gets_its_own_environment_and_nothing_of_the_agents(be
 
 
 async def test_a_variable_as_long_as_the_kernel_allows_arrives_whole(bench: Bench) -> None:
-    """TF_CONFIG of a thousand replicas: several frames, more than the stream's first window."""
-    agent = await bench.start(python("import os; print(len(os.environ['TF_CONFIG']))"))
-    bench.want(agent, Run(1, {"TF_CONFIG": "x" * MAX_ENVIRONMENT_VALUE}))
+    """Several frames, more than the stream's first window."""
+    agent = await bench.start(python("import os; print(len(os.environ['LONG']))"))
+    bench.want(agent, Run(1, {"LONG": "x" * MAX_ENVIRONMENT_VALUE}))
     assert (await bench.ended(agent)).last_lines == (str(MAX_ENVIRONMENT_VALUE),)
+
+
+def large(attempt: int = 1) -> Run:
+    """TF_CONFIG of 3,000 replicas under long names."""
+    addresses = [f"{'j' * 180}-worker-{index}:2222" for index in range(3000)]
+    return Run(attempt, {}, json.dumps({"worker": addresses}), "worker", 2999)
+
+
+async def test_a_tf_config_longer_than_a_variable_is_found_by_the_program_and_by_its_children(
+    bench: Bench,
+) -> None:
+    source = "import os; print(len(os.environ['TF_CONFIG']), flush=True)"
+    child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', \"{source}\"], check=True)"
+    hook = json.dumps({"PYTHONPATH": str(programs.HOOK)})
+    agent = await bench.start((sys.executable, "-c", f"{source}; {child}"), **{names.ENVIRONMENT: hook})
+    places = bench.directory / "c"
+    for attempt in (1, 2):
+        run = large(attempt)
+        bench.want(agent, run)
+        seen = await bench.ended(agent, attempt)
+        assert seen.last_lines == (str(len(join(run.cluster, "worker", 2999))),) * 2
+        assert len(list(places.glob("*.tf-config"))) == 1
+    bench.want(agent, Finish())
+    assert await agent.end() == 0
+    assert list(places.glob("worker-*")) == []
+
+
+async def test_who_has_no_hook_finds_no_json(bench: Bench) -> None:
+    agent = await bench.start(python("import json, os; json.loads(os.environ['TF_CONFIG'])"))
+    bench.want(agent, large())
+    seen = await bench.ended(agent)
+    assert seen.exit_code == 1
+    assert "JSONDecodeError" in seen.last_lines[-1]
+
+
+async def test_a_tf_config_that_cannot_be_written_ends_the_program_and_not_the_agent(bench: Bench) -> None:
+    agent = await bench.start(python("print('never')"), **{names.SOCKET_DIR: str(bench.directory / "gone")})
+    bench.want(agent, large())
+    seen = await bench.ended(agent)
+    assert (seen.exit_code, seen.connected) == (126, True)
+    assert seen.start_error.startswith(
+        "TF_CONFIG is too long for a variable and cannot be written to a file: [Errno 2]"
+    )
+    assert seen.last_lines == (f"agent: {seen.start_error}",)
+    bench.want(agent, Run(2, {}, '{"worker":["a:1"]}', "worker", 0))
+    assert (await bench.ended(agent, 2)).last_lines == ("never",)

@@ -16,7 +16,7 @@ from orchestrator.core.actions import WantedOrder
 from orchestrator.protocol import agent_environment as names
 from orchestrator.protocol.codec import decode, encode
 from orchestrator.protocol.messages import (
-    MAX_MESSAGE_BYTES,
+    MAX_AGENT_MESSAGE_BYTES,
     SESSION_METHOD,
     Finish,
     Hello,
@@ -281,7 +281,7 @@ async def test_nonsense_ends_the_stream_unknown_types_do_not(bench: Bench, chann
     counts = bench.coordinator.counts().messages
     assert (counts["unknown"], counts["accepted"], counts["malformed"]) == (1, 1, 1)
     stream = await accepted(bench, channel)
-    await stream.write(b"x" * 2 * MAX_MESSAGE_BYTES)
+    await stream.write(b"x" * (MAX_AGENT_MESSAGE_BYTES + 1))
     assert await stream.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     await wait_for(lambda: bench.coordinator.counts().connected == 0)
 

@@ -60,7 +60,7 @@ reports = st.builds(
 )
 orders = st.one_of(
     st.none(),
-    st.builds(Run, counts, st.dictionaries(texts, values, max_size=10)),
+    st.builds(Run, counts, st.dictionaries(texts, values, max_size=10), values, texts, counts),
     st.builds(SaveAndStop, counts, seconds),
     st.builds(Stop, counts, seconds),
     st.builds(Finish, counts, seconds),

@@ -17,7 +17,9 @@ from orchestrator.agent.decide import (
 )
 from orchestrator.backends.memory.clock import Timer, VirtualClock
 from orchestrator.core.membership import Seat
+from orchestrator.protocol import environment as env
 from orchestrator.protocol.messages import Finish, Order, ProgramState, Report, State, Wanted
+from orchestrator.protocol.tf_config import join
 from tests.simulation.programs import Disk, Program
 
 HEARTBEAT_SECONDS = 5.0
@@ -131,9 +133,11 @@ class SimulatedAgent:
         return None if is_told else self.view.attempt
 
     def _start(self, action: Start) -> None:
-        self.view = ProgramView(attempt=action.attempt, alive=True)
+        run = action.run
+        self.view = ProgramView(attempt=run.attempt, alive=True)
         self.asked = False
-        self.program = self._world.start_program(self.seat, action.env, self._ended)
+        config = join(run.cluster, run.task_type, run.task_index) if run.cluster else "{}"
+        self.program = self._world.start_program(self.seat, run.env | {env.TF_CONFIG: config}, self._ended)
         self.tell()
 
     def _ended(self, exit_code: int | None, signal: int | None) -> None:

@@ -227,7 +227,7 @@ def test_a_success_of_an_earlier_attempt_is_none_of_this_one() -> None:
 
 
 def test_an_exit_that_was_counted_is_not_counted_again_when_its_agent_gives_up() -> None:
-    """It was cut off during the back-off: it is replaced, and the code 3 with which its agent may leave means nothing."""
+    """It was cut off during the back-off: it is replaced, and the code 3 with which its agent leaves means nothing."""
     rule = ExitCodeRule(codes=(3,), action=ExitCodeAction.FAIL)
     script = Script(strategy=Strategy.INDEPENDENT, steps=30)
     job = make_job(gang(2, chief=False), strategy=Strategy.INDEPENDENT, success=SuccessPolicy.ALL_WORKERS)

@@ -12,10 +12,10 @@ from orchestrator.api.status import JobStatus, Member, Progress
 from orchestrator.api.types import AgentMode, Role, TensorFlowJob
 from orchestrator.backends.memory.backend import MemoryBackend
 from orchestrator.backends.memory.clock import Timer, VirtualClock
-from orchestrator.core import wanted as rendering
 from orchestrator.core.actions import CreateReplica, Event
 from orchestrator.core.membership import Seat
 from orchestrator.core.observed import Replica
+from orchestrator.core.wanted import Orders, start_env
 from orchestrator.protocol.messages import Report, State, Wanted
 from tests.simulation.agents import AgentWorld, SimulatedAgent
 from tests.simulation.controller import Controller, ControllerKilled
@@ -229,7 +229,7 @@ class World(AgentWorld):
         members = status.attempt.members if status.attempt else ()
         other = Member(role=action.role, index=action.index, uid="", address="evaluator:1")
         me = next((one for one in members if (one.role, one.index) == (action.role, action.index)), other)
-        env = rendering.attempt_env(spec, members, me) | rendering.start_env(spec, action.attempt, None)
+        env = Orders(spec, members).whole_env(me) | start_env(spec, action.attempt, None)
         self._pod_envs[action.role, action.index, action.attempt] = env
 
     def _pod_ended(self, uid: str, exit_code: int | None, signal: int | None) -> None:

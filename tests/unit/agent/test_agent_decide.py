@@ -43,8 +43,8 @@ KILL = (Kill(), None)
     ("order", "expected"),
     [
         (None, NOTHING),
-        (Run(1), (Start(1, {}), None)),
-        (Run(7, {"A": "b"}), (Start(7, {"A": "b"}), None)),
+        (Run(1), (Start(Run(1)), None)),
+        (Run(7, {"A": "b"}), (Start(Run(7, {"A": "b"})), None)),
         (Stop(9), NOTHING),
         (SaveAndStop(9, 30), NOTHING),
         (Finish(4), (Exit(4), None)),
@@ -147,7 +147,7 @@ def test_descendants_are_told_to_stop_too() -> None:
         (None, NOTHING),
         (Run(1), NOTHING),
         (Run(2), NOTHING),
-        (Run(3, {"A": "b"}), (Start(3, {"A": "b"}), None)),
+        (Run(3, {"A": "b"}), (Start(Run(3, {"A": "b"})), None)),
         (Stop(2), NOTHING),
         (SaveAndStop(2, 9), NOTHING),
         (Finish(0), (Exit(0), None)),
@@ -178,7 +178,7 @@ def test_exited_without_coordinator_leaves_with_the_programs_code(
     assert decide(lost_after, NOW + patience) == (Exit(code), None)
     lost_before = AgentView(program, lost_since=NOW - 10_000)
     assert decide(lost_before, NOW) == (Nothing(), NOW - 9 + patience)
-    assert decide(AgentView(program, Run(3), lost_since=0.0), NOW) == (Start(3, {}), None)
+    assert decide(AgentView(program, Run(3), lost_since=0.0), NOW) == (Start(Run(3)), None)
 
 
 def test_without_coordinator_training_goes_on_and_an_idle_agent_waits() -> None:

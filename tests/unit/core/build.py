@@ -112,6 +112,9 @@ class World:
             **self.others,
         )
 
+    def turn(self) -> Turn:
+        return Turn(self.observed(), self.now)
+
     def step(self, seconds: float = 0.0) -> Decision:
         """Decides after so much time, and writes the status."""
         self.now += timedelta(seconds=seconds)
@@ -238,3 +241,8 @@ def world_of(workers: int = 2, least: int | None = None, **recovery: object) -> 
     """A chief and workers, running."""
     job = make_job(gang(workers, least=least), recovery=replace(Recovery(), **recovery))
     return World(job).running()
+
+
+def with_workers(job: TensorFlowJob, count: int, least: int | None = None) -> TensorFlowJob:
+    """The same job, resized."""
+    return replace(job, spec=replace(job.spec, replica_specs=gang(count, least=least)))

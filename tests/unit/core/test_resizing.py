@@ -3,17 +3,12 @@
 from msgspec.structs import replace
 
 from orchestrator.api.status import Cause, CheckpointStatus
-from orchestrator.api.types import Strategy, TensorFlowJob
+from orchestrator.api.types import Strategy
 from orchestrator.core.actions import CreateReplica, DeleteReplica, Reason
 from orchestrator.core.observed import ReplicaPhase
 from orchestrator.protocol.messages import ProgramState, SaveAndStop, Stop
 from tests.simulation.jobs import gang, make_job
-from tests.unit.core.build import World, world_of
-
-
-def with_workers(job: TensorFlowJob, count: int, least: int | None = None) -> TensorFlowJob:
-    """The same job, resized."""
-    return replace(job, spec=replace(job.spec, replica_specs=gang(count, least=least)))
+from tests.unit.core.build import World, with_workers, world_of
 
 
 def test_more_workers_are_got_ready_before_the_attempt_is_stopped() -> None:

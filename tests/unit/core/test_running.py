@@ -9,7 +9,7 @@ from orchestrator.core.actions import CreateReplica, DeleteReplica, Reason
 from orchestrator.core.observed import Disruption, ReplicaPhase
 from orchestrator.protocol.messages import ProgramState, Run, SaveAndStop, Stop
 from tests.simulation.jobs import WITHOUT_AGENTS, make_job
-from tests.unit.core.build import World, world_of
+from tests.unit.core.build import World, with_workers, world_of
 
 
 def steps(world: World, step: int = 1, silence: float = 0.0) -> None:

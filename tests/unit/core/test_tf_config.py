@@ -8,30 +8,39 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.api.status import Member
+from orchestrator.api.status import Attempt, Member
 from orchestrator.api.types import ReplicaSpecs, Role, Strategy
 from orchestrator.core import tf_config
+from orchestrator.core.wanted import Orders
+from orchestrator.protocol.messages import Run
+from orchestrator.protocol.tf_config import join
 from tests.simulation.jobs import gang, make_job, servers
-from tests.unit.core.build import World, member
+from tests.unit.core.build import NOW, World, member
 
+JOB = make_job()
 PS_JOB = make_job(servers(2, 1, evaluator=True), strategy=Strategy.PARAMETER_SERVER)
+
+
+def rendered(members: tuple[Member, ...], me: Member) -> str:
+    """As a program without an agent gets it."""
+    return Orders(JOB.spec, members).whole_env(me)["TF_CONFIG"]
 
 
 def test_chief_and_workers_exactly() -> None:
     members = (member("chief-0", "a:1"), member("worker-0", "b:2"), member("worker-1", "c:3"))
-    assert tf_config.render(members, members[2]) == (
+    assert rendered(members, members[2]) == (
         '{"cluster":{"chief":["a:1"],"worker":["b:2","c:3"]},"task":{"index":1,"type":"worker"}}'
     )
 
 
 def test_a_missing_worker_leaves_no_hole() -> None:
     members = (member("chief-0", "a:1"), member("worker-0", "b:2"), member("worker-2", "c:3"))
-    assert json.loads(tf_config.render(members, members[2]))["task"] == {"type": "worker", "index": 1}
+    assert json.loads(rendered(members, members[2]))["task"] == {"type": "worker", "index": 1}
 
 
 def test_the_evaluator_is_alone_in_its_cluster() -> None:
     members = (member("chief-0", "a:1"), member("worker-0", "b:2"))
-    assert json.loads(tf_config.render(members, member("evaluator-0", "e:9"))) == {
+    assert json.loads(rendered(members, member("evaluator-0", "e:9"))) == {
         "cluster": {"evaluator": ["e:9"]},
         "task": {"type": "evaluator", "index": 0},
     }
@@ -58,9 +67,9 @@ def test_every_program_of_a_parameter_server_job_gets_one_cluster() -> None:
     for _ in range(5):
         decision = world.step()
         for one in decision.wanted:
-            env = getattr(one.order, "env", {})
-            if "TF_CONFIG" in env:
-                seen[world._name(one.uid)] = json.loads(env["TF_CONFIG"])
+            if isinstance(one.order, Run):
+                text = join(one.order.cluster, one.order.task_type, one.order.task_index)
+                seen[world._name(one.uid)] = json.loads(text)
         world.carry_out(decision)
     assert set(seen) == {"chief-0", "worker-0", "worker-1", "ps-0", "evaluator-0"}
     own = seen.pop("evaluator-0")["cluster"]
@@ -80,8 +89,21 @@ def memberships(draw: st.DrawFn) -> tuple[Member, ...]:
 
 
 @given(memberships())
+def test_an_agent_makes_what_a_pod_without_one_gets_to_the_byte(members: tuple[Member, ...]) -> None:
+    orders, attempt = Orders(JOB.spec, members), Attempt(number=3, members=members, start_time=NOW)
+    for me in members:
+        run = orders.run_member(attempt, me)
+        text = join(run.cluster, run.task_type, run.task_index)
+        assert text == json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"))
+        assert orders.whole_env(me) == {
+            "TF_CONFIG": text,
+            **{name: run.env[name] for name in ("TFO_RANK", "TFO_WORLD_SIZE")},
+        }
+
+
+@given(memberships())
 def test_any_membership_makes_one_whole_cluster(members: tuple[Member, ...]) -> None:
-    configs = [json.loads(tf_config.render(members, one)) for one in members]
+    configs = [json.loads(rendered(members, one)) for one in members]
     trainers = [(me, one) for me, one in zip(members, configs, strict=True) if me.role is not Role.EVALUATOR]
     tasks = [(one["task"]["type"], one["task"]["index"]) for one in configs]
     assert len(set(tasks)) == len(tasks)

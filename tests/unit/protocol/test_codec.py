@@ -6,8 +6,11 @@ import math
 import pytest
 
 from orchestrator.protocol.codec import Message, ProtocolError, UnknownType, decode, encode
+from orchestrator.protocol.fields import MAX_ENVIRONMENT_VALUE
 from orchestrator.protocol.messages import (
-    MAX_MESSAGE_BYTES,
+    MAX_AGENT_MESSAGE_BYTES,
+    MAX_CLUSTER,
+    MAX_COORDINATOR_MESSAGE_BYTES,
     Finish,
     Hello,
     ProgramState,
@@ -26,7 +29,8 @@ EXAMPLES: tuple[Message, ...] = (
     State(2, ProgramState.EXITED, exit_code=1, last_lines=("a", "ä"), checkpoint_step=0, cpu_seconds=0.5),
     Report(1, 2, step=3, metrics={"loss": 1.5}, step_seconds=(1, 2), notes=("note",)),
     Wanted("job", 1),
-    Wanted("job", 1, Run(2, {"TF_CONFIG": "{}"})),
+    Wanted("job", 1, Run(2, {"TFO_RANK": "0"}, '{"worker":["ä:1"]}', "worker", 3)),
+    Wanted("job", 1, Run(2, cluster='"' * 400_000)),
     Wanted("job", 1, SaveAndStop(2, 30.5)),
     Wanted("job", 1, Stop(2)),
     Wanted("job", 1, Finish(3, 1.0)),
@@ -84,6 +88,10 @@ def test_fields_of_the_future_are_ignored_and_absent_ones_have_their_default() -
             b'{"type":"Wanted","job_uid":"j","term":1,"order":{"type":"Run","attempt":1,"env":{"A":"\\u0000"}}}',
             "Wanted.order.env.A holds a NUL character",
         ),
+        (
+            b'{"type":"Wanted","job_uid":"j","term":1,"order":{"type":"Run","attempt":1,"cluster":"\\u0000"}}',
+            "Wanted.order.cluster holds a NUL character",
+        ),
     ],
 )
 def test_nonsense_is_refused_and_named(data: bytes, message: str) -> None:
@@ -112,8 +120,11 @@ def test_only_an_unknown_type_may_be_ignored() -> None:
         State(start_error="x" * 4097),
         State(start_error="\ud800"),
         State(last_lines=("ä" * 4096,) * 32),
-        Wanted("j", 1, Run(1, {"A": "x" * MAX_MESSAGE_BYTES})),
-        Wanted("j", 1, Run(1, {"A": "x" * 127_000, "B": "x" * 127_000, "C": "x" * 9_000})),
+        State(last_lines=("x" * 4096,) * 16),
+        Wanted("j", 1, Run(1, {"A": "x" * (MAX_ENVIRONMENT_VALUE + 1)})),
+        Wanted("j", 1, Run(1, {str(number): "x" * 127_000 for number in range(9)})),
+        Wanted("j", 1, Run(1, cluster="x" * (MAX_CLUSTER + 1))),
+        Wanted("j", 1, Run(1, cluster='"' * MAX_CLUSTER)),
         Wanted("j", 1, Run(1, {str(number): "" for number in range(1025)})),
     ],
 )
@@ -127,6 +138,12 @@ def test_what_is_not_json_cannot_be_said() -> None:
         encode(State(attempt={1, 2}))  # type: ignore[arg-type]  # wrong on purpose
 
 
-def test_too_long_a_message_is_not_even_parsed() -> None:
-    with pytest.raises(ProtocolError, match="message of 262145 bytes, at most 262144 are allowed"):
-        decode(b" " * (MAX_MESSAGE_BYTES + 1))
+@pytest.mark.parametrize("limit", [MAX_AGENT_MESSAGE_BYTES, MAX_COORDINATOR_MESSAGE_BYTES])
+def test_too_long_a_message_is_not_even_parsed(limit: int) -> None:
+    with pytest.raises(ProtocolError, match=f"message of {limit + 1} bytes, at most {limit} are allowed"):
+        decode(b" " * (limit + 1), limit)
+
+
+def test_an_agent_may_be_told_more_than_it_may_say() -> None:
+    assert len(encode(Wanted("j", 1, Run(1, cluster="x" * MAX_CLUSTER)))) > MAX_AGENT_MESSAGE_BYTES
+    assert len(encode(State(last_lines=("x" * 4000,) * 16))) <= MAX_AGENT_MESSAGE_BYTES
