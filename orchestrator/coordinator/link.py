@@ -1,7 +1,7 @@
 """One accepted stream: reads an agent's messages at a bounded rate, and writes what is wanted of it.
 
 Made by `coordinator.server` for every stream that was accepted; ends with the stream, on silence, on nonsense, or
-when `close` is called. Keeps nothing but the bytes of the present wish.
+when `close` is called. Keeps nothing but the present wish, and its bytes only while it says them.
 """
 
 import asyncio
@@ -10,14 +10,17 @@ from enum import StrEnum
 
 import grpc
 
-from orchestrator.protocol.codec import Message, ProtocolError, UnknownType, decode
-from orchestrator.protocol.messages import MAX_AGENT_MESSAGE_BYTES
+from orchestrator.protocol.codec import Message, ProtocolError, UnknownType, decode, encode
+from orchestrator.protocol.messages import MAX_AGENT_MESSAGE_BYTES, Run, Wanted
 
 REPEAT_SECONDS = 5.0
 """The wish is said again after this time, so that the agent hears that we are there."""
 SILENCE_SECONDS = 15.0
 MESSAGES_PER_SECOND = 20.0
 BURST = 60.0
+LARGE_CLUSTER = 32 * 1024
+LARGE_AT_ONCE = 32
+"""Of all links together: thousands that start at the same moment would else hold as many copies of a large cluster."""
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
 
@@ -36,19 +39,21 @@ Count = Callable[[Result], None]
 
 
 class Link:
-    """`hear` is called with every message; `count` with what became of it.
+    """`hear` is called with every message; `count` with what became of it. `gate`: for large wishes.
 
     `silence`: seconds for which nothing had been heard, if that is why the stream ended.
     """
 
-    def __init__(self, context: Context, wish: bytes, hear: Hear, count: Count) -> None:
-        self._context, self._wish, self._hear, self._count = context, wish, hear, count
+    def __init__(
+        self, context: Context, wish: Wanted, hear: Hear, count: Count, gate: asyncio.Semaphore
+    ) -> None:
+        self._context, self._wish, self._hear, self._count, self._gate = context, wish, hear, count, gate
         self._news = asyncio.Event()
         self._closed = asyncio.Event()
         self._tokens, self._filled_at = BURST, 0.0
         self.silence = 0.0
 
-    def want(self, wish: bytes) -> None:
+    def want(self, wish: Wanted) -> None:
         """Say this from now on, at once if it is new."""
         if wish != self._wish:
             self._wish = wish
@@ -104,9 +109,21 @@ class Link:
     async def _write(self) -> None:
         while True:
             self._news.clear()
-            await self._context.write(self._wish)
+            await self._say()
             try:
                 async with asyncio.timeout(REPEAT_SECONDS):
                     await self._news.wait()
             except TimeoutError:
                 continue
+
+    async def _say(self) -> None:
+        """The wish of the moment when there is room for it."""
+        if not _is_large(self._wish):
+            await self._context.write(encode(self._wish))
+            return
+        async with self._gate:
+            await self._context.write(encode(self._wish))
+
+
+def _is_large(wish: Wanted) -> bool:
+    return isinstance(wish.order, Run) and len(wish.order.cluster) > LARGE_CLUSTER

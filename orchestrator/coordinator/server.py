@@ -24,8 +24,9 @@ from orchestrator.coordinator.authentication import (
     TokenAuthenticator,
 )
 from orchestrator.coordinator.endpoint import bound_address, prepare
-from orchestrator.coordinator.link import SILENCE_SECONDS, Context, Link, Result
+from orchestrator.coordinator.link import LARGE_AT_ONCE, SILENCE_SECONDS, Context, Link, Result
 from orchestrator.coordinator.table import Entry
+from orchestrator.coordinator.wishes import Wishes
 from orchestrator.core.actions import WantedOrder
 from orchestrator.core.observed import Agent
 from orchestrator.protocol.codec import Message, ProtocolError, decode, encode
@@ -34,11 +35,9 @@ from orchestrator.protocol.messages import (
     MAX_COORDINATOR_MESSAGE_BYTES,
     SESSION_METHOD,
     Hello,
-    Order,
     Refused,
     Report,
     State,
-    Wanted,
 )
 
 OnChange = Callable[[str], None]
@@ -68,8 +67,7 @@ class _Job:
     """A registered job: what the controller said, what its agents said, and their open streams, all by UID."""
 
     registration: Registration
-    orders: dict[str, Order | None] = field(default_factory=dict)
-    wishes: dict[str, bytes] = field(default_factory=dict)
+    wishes: Wishes
     entries: dict[str, Entry] = field(default_factory=dict)
     links: dict[str, Link] = field(default_factory=dict)
 
@@ -96,6 +94,7 @@ class Coordinator:
         self._registrations: dict[str, Registration] = {}
         self._authenticator = authenticator or TokenAuthenticator(self._registrations)
         self._server: grpc.aio.Server | None = None
+        self._gate = asyncio.Semaphore(LARGE_AT_ONCE)
         self._messages: Counter[str] = Counter({result.value: 0 for result in Result})
         self._denials: Counter[str] = Counter({denial.value: 0 for denial in Denial})
 
@@ -127,15 +126,15 @@ class Coordinator:
         """
         registration = Registration(term, token, {replica.uid: replica for replica in replicas})
         self._registrations[job_uid] = registration
-        job = self._jobs.setdefault(job_uid, _Job(registration))
-        if job.registration.term != term:
-            job.orders, job.wishes = {}, {}
+        job = self._jobs.setdefault(job_uid, _Job(registration, Wishes(job_uid, term)))
+        if job.wishes.term != term:
+            job.wishes = Wishes(job_uid, term)
         job.registration = registration
         for uid in [uid for uid in job.entries if uid not in registration.replicas]:
             del job.entries[uid]
         for uid, link in job.links.items():
             if uid in registration.replicas:
-                link.want(self._wish(job_uid, uid))
+                link.want(job.wishes.of(uid))
             else:
                 link.close()
 
@@ -158,10 +157,9 @@ class Coordinator:
         job = self._jobs.get(job_uid)
         if job is None:
             return
-        job.wishes = {each.uid: self._encoded(job_uid, each) for each in wanted}
-        job.orders = {each.uid: each.order for each in wanted}
+        job.wishes.replace(wanted)
         for uid, link in job.links.items():
-            link.want(self._wish(job_uid, uid))
+            link.want(job.wishes.of(uid))
 
     def agents(self, job_uid: str) -> tuple[Agent, ...]:
         """All agents of a job that have ever connected and are still expected, sorted by role and index."""
@@ -179,17 +177,6 @@ class Coordinator:
         """A copy, for the metrics; may be called from any thread."""
         connected = sum(len(job.links) for job in tuple(self._jobs.values()))
         return Counts(connected, dict(self._messages), dict(self._denials))
-
-    def _wish(self, job_uid: str, uid: str) -> bytes:
-        job = self._jobs[job_uid]
-        return job.wishes.get(uid) or encode(Wanted(job_uid, job.registration.term, None))
-
-    def _encoded(self, job_uid: str, wanted: WantedOrder) -> bytes:
-        """Encoded once: most turns of the controller change nobody's order."""
-        job, uid = self._jobs[job_uid], wanted.uid
-        if uid in job.wishes and job.orders[uid] == wanted.order:
-            return job.wishes[uid]
-        return encode(Wanted(job_uid, job.registration.term, wanted.order))
 
     async def _session(self, _: object, context: Context) -> None:
         """One stream, from its Hello to its end. Changes nothing before it is accepted."""
@@ -223,7 +210,7 @@ class Coordinator:
         def hear(message: Message) -> Result:
             return self._hear(job_uid, entry, message) if job.links.get(uid) is link else Result.STALE
 
-        link = Link(context, self._wish(job_uid, uid), hear, self._count)
+        link = Link(context, job.wishes.of(uid), hear, self._count, self._gate)
         if uid in job.links:
             job.links[uid].close()
         job.links[uid] = link

@@ -7,7 +7,10 @@ import pytest
 from orchestrator.coordinator import link
 from orchestrator.coordinator.link import BURST, MESSAGES_PER_SECOND, Link, Result
 from orchestrator.protocol.codec import Message, encode
-from orchestrator.protocol.messages import State
+from orchestrator.protocol.messages import MAX_AGENT_MESSAGE_BYTES, Run, State, Stop, Wanted
+
+FIRST, SECOND = Wanted("job", 1), Wanted("job", 1, Stop(2))
+LARGE = Wanted("job", 1, Run(1, cluster="x" * 100_000))
 
 
 class Wire:
@@ -30,11 +33,12 @@ class Wire:
 class Talk:
     """A link on a wire, running."""
 
-    def __init__(self) -> None:
+    def __init__(self, wish: Wanted = FIRST, gate: asyncio.Semaphore | None = None) -> None:
         self.wire = Wire()
         self.heard: list[Message] = []
         self.counted: list[Result] = []
-        self.link = Link(self.wire, b"first", self._hear, self.counted.append)  # type: ignore[arg-type]  # two methods
+        gate = gate or asyncio.Semaphore()
+        self.link = Link(self.wire, wish, self._hear, self.counted.append, gate)  # type: ignore[arg-type]  # two methods
         self.task = asyncio.ensure_future(self.link.run())
 
     def _hear(self, message: Message) -> Result:
@@ -45,12 +49,28 @@ class Talk:
 async def test_a_wish_is_said_when_new_and_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link, "REPEAT_SECONDS", 0.01)
     talk = Talk()
-    assert [await talk.wire.said.get() for _ in range(3)] == [b"first"] * 3
-    talk.link.want(b"second")
-    while await talk.wire.said.get() != b"second":
+    assert [await talk.wire.said.get() for _ in range(3)] == [encode(FIRST)] * 3
+    talk.link.want(SECOND)
+    while await talk.wire.said.get() != encode(SECOND):
         pass
     talk.link.close()
     await talk.task
+
+
+async def test_large_wishes_are_said_a_few_at_a_time_and_as_they_are_by_then() -> None:
+    gate = asyncio.Semaphore(1)
+    await gate.acquire()
+    large, small = Talk(LARGE, gate), Talk(FIRST, gate)
+    assert await small.wire.said.get() == encode(FIRST)
+    assert large.wire.said.empty()
+    newer = Wanted("job", 2, LARGE.order)
+    large.link.want(newer)
+    gate.release()
+    assert await large.wire.said.get() == encode(newer)
+    for talk in (large, small):
+        talk.link.close()
+        await talk.task
+    assert not gate.locked()
 
 
 async def test_who_says_too_much_is_read_later() -> None:
@@ -75,6 +95,7 @@ async def test_who_says_too_much_is_read_later() -> None:
         (b"{", [Result.MALFORMED]),
         (object(), []),
         (b'{"type":"FromTheFuture"}', [Result.UNKNOWN, Result.MALFORMED]),
+        (b" " * MAX_AGENT_MESSAGE_BYTES + encode(State()), [Result.MALFORMED]),
     ],
 )
 async def test_it_ends_with_the_stream_or_on_nonsense(data: object, results: list[Result]) -> None:
