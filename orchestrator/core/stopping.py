@@ -123,7 +123,7 @@ def _stop(turn: Turn, attempt: Attempt, wish: Stopping) -> Decision:
     runs += [(one.uid, one.run) for one in _concerned(turn, wish.cause)]
     return Decision(
         status=turn.status,
-        actions=() if turn.has_agents else delete(turn, {uid for uid, _ in runs}, left),
+        actions=() if turn.has_agents else delete(turn, {uid for uid, _ in runs}, grace if left else 0.0),
         wanted=tuple(WantedOrder(uid=uid, order=order(run)) for uid, run in runs),
         requeue_after=left or 1.0,
     )
