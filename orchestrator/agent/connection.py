@@ -100,10 +100,20 @@ def authority(address: str) -> str:
 
 
 def remove_socket(address: str) -> None:
-    """Of a coordinator that is dead, so that nobody else is left to; its last agent takes the directory along."""
+    """Of a coordinator that is dead, so that nobody else is left to; its last agent takes the directory along.
+
+    An agent that was let go by a coordinator that lives on finds that somebody still listens.
+    """
     if not address.startswith(_UNIX):
         return
     path = address[len(_UNIX) :]
+    try:
+        connect(address).close()
+        return
+    except (ConnectionRefusedError, FileNotFoundError):
+        pass
+    except OSError:
+        return
     for remove, what in ((os.unlink, path), (os.rmdir, os.path.dirname(path))):
         with suppress(OSError):
             remove(what)
