@@ -20,6 +20,7 @@ MAX_NOTE = 256
 MAX_BUSY = 32
 MAX_SECONDS = 1e12
 _BUCKETS = len(STEP_BUCKETS) + 1
+Metrics = Dict[str, Optional[float]]
 
 
 @dataclass(frozen=True)
@@ -84,13 +85,11 @@ def render(telemetry: Telemetry, sequence: int, now: float) -> Report:
     return replace(telemetry.report, sequence=sequence, seconds_since_step=silence)
 
 
-def _fold_metrics(known: Dict[str, float], news: Dict[str, Optional[float]]) -> Tuple[Dict[str, float], str]:
-    """The latest finite values, and the name of one that found no room. A metric that is not finite is unknown."""
+def _fold_metrics(known: Metrics, news: Metrics) -> Tuple[Metrics, str]:
+    """The latest values, and the name of one that found no room. None: it is not finite now."""
     found, extra = dict(known), ""
     for name, value in news.items():
-        if value is None:
-            found.pop(name, None)
-        elif name in found or (len(found) < MAX_METRICS and 0 < len(name) <= MAX_METRIC_NAME):
+        if name in found or (len(found) < MAX_METRICS and 0 < len(name) <= MAX_METRIC_NAME):
             found[name] = value
         else:
             extra = name[:MAX_METRIC_NAME]

@@ -169,7 +169,7 @@ _DATA = Argument(
     type=ArgumentType.TEXT,
     default="digits",
     description="digits (ships with scikit-learn), mnist (needs the internet), or PATH.npz with x_train, "
-    "y_train and optionally x_test, y_test.",
+    "y_train and optionally x_test, y_test (pixels of type uint8 are scaled to 0…1, other numbers taken as they are).",
     choices=("digits", "mnist"),
     suffix=".npz",
 )

@@ -111,7 +111,7 @@ _JOB_FLAGS = (
         names=("--set",),
         metavar="KEY=VALUE",
         repeat=True,
-        help="A workload's argument; with a file a path in it, e.g. spec.runPolicy.backoffLimit=5. Repeatable.",
+        help="A workload's argument, or a path in the job, e.g. spec.runPolicy.backoffLimit=5. Repeatable.",
     ),
     Flag(names=("--name",), metavar="NAME", help="Name of the job."),
     Flag(

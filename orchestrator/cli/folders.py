@@ -3,6 +3,7 @@
 Called by `preparation` with a real run folder and by `plan_view` with a word in its place, so that both say the same.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from orchestrator.api.types import TensorFlowJob
@@ -30,5 +31,15 @@ def local_folders(job: TensorFlowJob, run: Layout, base: Path, cache: Path) -> F
         checkpoints=str(checkpoints_of(job, run, base)),
         logs=str(base / str(logs.directory) if has_own_logs else run.tensorboard),
         models=str(run.model),
-        data=str(cache / "data"),
+        data=str(data_folder(cache)),
     )
+
+
+def data_folder(cache: Path) -> Path:
+    """Where programs look for data that lie nowhere else, and keep what they download."""
+    return cache / "data"
+
+
+def cache_folder(environ: Mapping[str, str]) -> Path:
+    home = environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(home) / "tf-orchestrator"

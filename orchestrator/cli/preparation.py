@@ -115,13 +115,8 @@ def discard(folder: RunFolder) -> None:
 
 def planned(folder: RunFolder, job: TensorFlowJob, base: Path, environ: Mapping[str, str]) -> RunPlan:
     """What runs and where its files go."""
-    places = folders.local_folders(job, folder, base, _cache(environ))
+    places = folders.local_folders(job, folder, base, folders.cache_folder(environ))
     made = plan.plan(job, places, report_seconds=folders.REPORT_SECONDS)
     shares = gpus.share(job.spec, made.replicas, gpus.visible(environ))
     place = Place(folder=base, environ=environ)
     return RunPlan(folder=folder, job=job, plan=made, folders=places, place=place, shares=shares)
-
-
-def _cache(environ: Mapping[str, str]) -> Path:
-    home = environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(home) / "tf-orchestrator"

@@ -124,6 +124,7 @@ class LocalSession:
         ticker = asyncio.create_task(self._tick(refresh_seconds))
         try:
             await self._loop.run()
+            await self._turn()  # what became of the replicas is known only now
         finally:
             ticker.cancel()
 

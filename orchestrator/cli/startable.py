@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from orchestrator.backends.local import preflight
 from orchestrator.backends.local.programs import Place
+from orchestrator.cli import folders
 from orchestrator.cli.errors import WrongJob
 from orchestrator.cli.jobs import BuiltJob
 
@@ -17,7 +18,7 @@ from orchestrator.cli.jobs import BuiltJob
 def check_programs(built: BuiltJob) -> None:
     """Raises WrongJob."""
     place = Place(folder=built.folder, environ=os.environ)
-    missing = preflight.find_missing(built.job, place)
+    missing = preflight.find_missing(built.job, place, folders.data_folder(folders.cache_folder(os.environ)))
     if missing:
         placed = [replace(error, position=built.locate(error.path)) for error in missing]
         raise WrongJob("\n".join(str(error) for error in placed))

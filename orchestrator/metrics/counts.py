@@ -32,7 +32,7 @@ class Counts(msgspec.Struct, frozen=True):
 
 
 def counts_of(report: Report) -> Counts:
-    unreal = sum(1 for value in report.metrics.values() if not math.isfinite(value))
+    unreal = sum(1 for value in report.metrics.values() if value is None or not math.isfinite(value))
     return Counts(
         steps=_whole(report.steps),
         examples=_whole(report.examples),

@@ -149,7 +149,12 @@ JOB = Group(
             (*_JOB, "name"),
             "Latest value of val_loss, val_accuracy and the metrics that telemetry.metrics names.",
         ),
-        MetricSpec("tfo_job_nonfinite_total", _C, _JOB, "Metric values that were NaN or infinite."),
+        MetricSpec(
+            "tfo_job_nonfinite_total",
+            _C,
+            _JOB,
+            "Metric values that were NaN or infinite when they were reported.",
+        ),
         MetricSpec(
             "tfo_job_input_wait_ratio",
             _G,

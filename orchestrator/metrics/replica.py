@@ -42,12 +42,10 @@ class ProgramRun:
             self.window.add(self.counts, now)
 
     def _fold_metric(self, name: str, report: Report) -> None:
-        value = report.metrics.get(name)
-        if value is None or not math.isfinite(value):
-            return
         known = self.metrics.get(name)
-        if known is None or report.sequence > known[0]:
-            self.metrics[name] = (report.sequence, value)
+        if name in report.metrics and (known is None or report.sequence > known[0]):
+            value = report.metrics[name]
+            self.metrics[name] = (report.sequence, math.nan if value is None else value)
 
 
 class ReplicaFold:
@@ -101,7 +99,7 @@ class ReplicaFold:
         return counts
 
     def metric(self, name: str, since: int = 0) -> float | None:
-        """The latest value, of the newest run that reported it, from attempt `since` on."""
+        """The latest value, of the newest run that reported it, from attempt `since` on; NaN where it is none now."""
         for run in sorted(self._runs.values(), key=lambda run: run.order, reverse=True):
             if name in run.metrics and run.attempt >= since:
                 return run.metrics[name][1]

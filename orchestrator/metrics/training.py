@@ -6,6 +6,7 @@ Workers of ParameterServer restart alone, under run numbers of their own, and so
 evaluator trains nothing: only its `val_` metrics speak for the job, where no member has reported them.
 """
 
+import math
 from bisect import insort
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -159,7 +160,7 @@ class TrainingFold:
     def _metrics(self, context: Context) -> dict[str, float]:
         since = self._learning_since(context)
         found = {name: self._metric(name, since) for name in self.names if name in self._seen_names}
-        return {name: value for name, value in found.items() if value is not None}
+        return {name: value for name, value in found.items() if value is not None and math.isfinite(value)}
 
     def _learning_since(self, context: Context) -> int:
         """The attempt in which the weights began that are trained now: what was measured before is not theirs."""

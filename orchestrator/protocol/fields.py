@@ -133,7 +133,7 @@ CHECKS: Dict[object, Check] = {
     Union[float, None]: optional(number),
     Tuple[str, ...]: sequence(text, MAX_LINES),
     Tuple[int, ...]: sequence(integer, MAX_NUMBERS),
-    Dict[str, float]: mapping(number, MAX_METRICS, MAX_METRIC_NAME),
+    Dict[str, Union[float, None]]: mapping(optional(number), MAX_METRICS, MAX_METRIC_NAME),
     Dict[str, str]: mapping(environment_value, MAX_ENVIRONMENT, MAX_TEXT),
 }
 """How each type hint of a message is checked; a hint that is missing here is an error at import."""

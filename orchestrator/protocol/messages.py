@@ -88,7 +88,7 @@ class Report:
     Times in seconds. `seconds_since_step`: by the agent's monotonic clock, None before the first step of the attempt.
     `busy`: compiling, evaluating, saving or stopping (a long silence is then no hang), else "". `step_seconds`: bucket
     counts of step durations for STEP_BUCKETS (one more for +Inf), with their sum; `checkpoint_save_buckets`: that of
-    saves that succeeded, for SAVE_BUCKETS. `metrics`: name -> finite value.
+    saves that succeeded, for SAVE_BUCKETS. `metrics`: name -> finite value, None where the latest was none.
     """
 
     attempt: int
@@ -97,7 +97,7 @@ class Report:
     total_steps: Optional[int] = None
     epoch: Optional[int] = None
     total_epochs: Optional[int] = None
-    metrics: Dict[str, float] = field(default_factory=dict)
+    metrics: Dict[str, Optional[float]] = field(default_factory=dict)
     steps: int = 0
     examples: int = 0
     non_finite: int = 0

@@ -59,7 +59,7 @@ def _with_report(arguments: Dict[str, Any]) -> Any:
     # A CallbackList was made by the program: it knows model and parameters, a callback added to it must learn them.
     ours.set_model(arguments["self"])
     ours.set_params(given.params)
-    given.append(ours)
+    listed.append(ours)
     return given
 
 

@@ -7,14 +7,33 @@ trains, since Keras 3 may call the batch-end hook from a pool. Python 3.9 syntax
 
 from __future__ import annotations
 
+import functools
+import sys
 import time
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Callable, Dict, Mapping, Optional, TypeVar, cast
 
 from orchestrator.train.keras_base import with_keras_base
 from orchestrator.train.reporter import Reporter, current
 from orchestrator.train.steps import StepCount, steps_per_execution
 
 Logs = Optional[Mapping[str, Any]]
+Hook = TypeVar("Hook", bound=Callable[..., None])
+
+
+def _harmless(hook: Hook) -> Hook:
+    """Reporting never fails a `fit`: at the first error it says so, once, and is over."""
+
+    @functools.wraps(hook)
+    def guarded(self: Any, *arguments: Any, **named: Any) -> None:
+        if self.is_broken:
+            return
+        try:
+            hook(self, *arguments, **named)
+        except Exception as error:
+            self.is_broken = True
+            print(f"tfo: no more reports: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+
+    return cast("Hook", guarded)
 
 
 class ReportCallback:
@@ -29,6 +48,9 @@ class ReportCallback:
     """Tells Keras 3 that finished batches may be handed over from its thread pool."""
     _supports_tf_logs = True
     """Tells tf_keras not to convert the logs of every batch."""
+
+    is_broken = False
+    """An error of ours has ended the reports of this `fit`."""
 
     tfo_reports = True
     """Tells the start-up hook, which may be another copy of this package, that this `fit` reports already."""
@@ -57,6 +79,7 @@ class ReportCallback:
         self._epoch_steps: Optional[int] = None
         self._log_scale = 1.0
 
+    @_harmless
     def on_train_begin(self, logs: Logs = None) -> None:
         self._count.begin_training(self.model)
         self._is_compiling = True
@@ -64,6 +87,7 @@ class ReportCallback:
         self._epoch_steps = self.params.get("steps") if self.params else None
         self._reporter.set_busy("compiling")
 
+    @_harmless
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         self._count.begin_epoch()
         epochs = (self.params or {}).get("epochs")
@@ -73,6 +97,7 @@ class ReportCallback:
         self._reporter.set_plan(total_steps=total, epoch=epoch + 1, total_epochs=epochs)
         self._since = None
 
+    @_harmless
     def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:
         begun = time.monotonic()
         self._add_steps(self._count.begin_batch(batch), begun)
@@ -80,22 +105,27 @@ class ReportCallback:
         self._since, self._saving_seconds = ended, self._reporter.saving_seconds
         self._reporter.add_callback_seconds(ended - begun)
 
+    @_harmless
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         self._logs = logs
         self._count.end_batch(batch)
 
+    @_harmless
     def on_test_begin(self, logs: Logs = None) -> None:
         self._reporter.set_busy("evaluating")
 
+    @_harmless
     def on_test_end(self, logs: Logs = None) -> None:
         self._reporter.set_busy("")
 
+    @_harmless
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         self._add_steps(self._count.end_epoch(steps_per_execution(self.model)), None)
         self._epoch_steps = self._epoch_steps or self._count.of_epoch or None
         self._reporter.set_metrics(logs or {})
         self._reporter.send()
 
+    @_harmless
     def on_train_end(self, logs: Logs = None) -> None:
         self._count.end_training()
         # Why busy? What a program does after its training (evaluate, export) is no step, and no hang either.
@@ -122,12 +152,20 @@ class ReportCallback:
         logs = self._logs or {}
         if self._log_scale == 1.0:
             return logs
-        return {name: float(value) / self._log_scale for name, value in logs.items()}
+        return {name: _scaled(value, self._log_scale) for name, value in logs.items()}
 
     def _seconds_until(self, now: float) -> Optional[float]:
         if self._since is None:
             return None
         return max(0.0, now - self._since - (self._reporter.saving_seconds - self._saving_seconds))
+
+
+def _scaled(value: Any, scale: float) -> object:
+    """What is no number is left for the reporter to leave out."""
+    try:
+        return float(value) / scale
+    except Exception:
+        return value
 
 
 def batch_log_scale(model: Any) -> float:

@@ -27,7 +27,7 @@ from orchestrator.protocol.datagrams import (
     ProtocolError,
     encode,
 )
-from orchestrator.protocol.fields import MAX_METRIC_NAME, MAX_METRICS
+from orchestrator.protocol.fields import MAX_INTEGER, MAX_METRIC_NAME, MAX_METRICS
 from orchestrator.train.ownership import Ownership
 
 DEFAULT_SECONDS = 1.0
@@ -120,7 +120,7 @@ class Reporter:
         with self._lock:
             self._has_news = True
             self._increments.count(steps, seconds_each, examples)
-            self._standing.step = max(0, step)
+            self._standing.step = _bounded(step)
 
     def set_plan(
         self,
@@ -132,9 +132,9 @@ class Reporter:
         with self._lock:
             now = self._standing
             self._has_news = True
-            now.total_steps = now.total_steps if total_steps is None else max(0, int(total_steps))
-            now.epoch = now.epoch if epoch is None else max(0, int(epoch))
-            now.total_epochs = now.total_epochs if total_epochs is None else max(0, int(total_epochs))
+            now.total_steps = now.total_steps if total_steps is None else _bounded(total_steps)
+            now.epoch = now.epoch if epoch is None else _bounded(epoch)
+            now.total_epochs = now.total_epochs if total_epochs is None else _bounded(total_epochs)
 
     def set_metrics(self, metrics: Mapping[str, object]) -> None:
         """Latest values by name; anything that `float` takes. Converted only when they are sent."""
@@ -261,6 +261,10 @@ class Reporter:
             if queue:
                 queue.popleft()
         self._has_news = bool(self._checkpoints or self._notes)
+
+
+def _bounded(number: int) -> int:
+    return min(max(0, int(number)), MAX_INTEGER)
 
 
 def finite_metrics(values: Mapping[str, object], names: Collection[str]) -> Dict[str, Optional[float]]:

@@ -21,6 +21,11 @@ HELP = ("-h", "--help")
 _FLAG = "--"
 
 
+_FOLDERS = """By hand, without tfo: TFO_CHECKPOINT_DIR=FOLDER saves checkpoints there and goes on from the newest
+(without it nothing is saved on the way, also when it is told to stop), TFO_MODEL_DIR and TFO_LOG_DIR say where
+the model and the files for TensorBoard go (default: the current folder, and logs in it)."""
+
+
 class UsageError(Exception):
     """The command line cannot be understood; the text says why and what would be right."""
 
@@ -61,7 +66,7 @@ def render_help(words: Sequence[str]) -> str:
         return f"usage: {PROGRAM} NAME [--argument value ...]\n\n{listed}\n\n{PROGRAM} NAME --help: its arguments"
     workload = named[0]
     lines = "\n".join(_render_argument(argument) for argument in workload.arguments)
-    return f"usage: {PROGRAM} {workload.name} [--argument value ...]\n\n{workload.summary}\n\n{lines}"
+    return f"usage: {PROGRAM} {workload.name} [--argument value ...]\n\n{workload.summary}\n\n{lines}\n\n{_FOLDERS}"
 
 
 def _pairs(workload: Workload, words: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -21,7 +21,17 @@ Array = npt.NDArray[Any]
 MAX_CLASSES = 65_536
 _REQUIRED = ("x_train", "y_train")
 _OPTIONAL = ("x_test", "y_test")
-_UNREADABLE = (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+_UNREADABLE = (
+    ValueError,
+    OSError,
+    EOFError,
+    KeyError,
+    MemoryError,
+    RuntimeError,  # encrypted
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def load_npz(path: Path) -> tuple[Samples, Samples | None]:
@@ -32,7 +42,7 @@ def load_npz(path: Path) -> tuple[Samples, Samples | None]:
         if not any(name in arrays for name in _OPTIONAL):
             return train, None
         validation = _samples(arrays, *_OPTIONAL)
-        _require_same_shape(train, validation)
+        _require_alike(arrays, train, validation)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
     return train, validation
@@ -73,6 +83,8 @@ def _member(archive: np.lib.npyio.NpzFile, name: str) -> Array:
         if "allow_pickle" in str(error):
             raise DataError(f"{name} holds Python objects; only arrays of numbers are read") from None
         raise
+    if not isinstance(array, np.ndarray):
+        raise DataError(f"{name} is no array; write the file with numpy.savez")
     return array
 
 
@@ -132,12 +144,18 @@ def _from_one_hot(name: str, y: Array) -> Array:
 
 
 def _is_real(array: Array) -> bool:
-    return bool(np.issubdtype(array.dtype, np.integer) or np.issubdtype(array.dtype, np.floating)) or (
-        array.dtype == np.bool_
-    )
+    """Whole numbers, fractions, truth values. A span of time is a whole number to NumPy."""
+    return array.dtype.kind in "biuf"
 
 
-def _require_same_shape(train: Samples, validation: Samples) -> None:
+def _require_alike(arrays: dict[str, Array], train: Samples, validation: Samples) -> None:
+    """Bytes are scaled to 0…1, everything else is taken as it is: a mixture would be judged by other numbers."""
+    kinds = [arrays[name].dtype for name in ("x_train", "x_test")]
+    if (kinds[0] == np.uint8) != (kinds[1] == np.uint8):
+        raise DataError(
+            f"x_train has type {kinds[0]}, x_test {kinds[1]}; uint8 is scaled to 0…1 and other types are not, so both "
+            "must be uint8 or neither"
+        )
     if train.x.shape[1:] != validation.x.shape[1:]:
         raise DataError(
             f"one row of x_train has shape {train.x.shape[1:]}, one of x_test {validation.x.shape[1:]}; "

@@ -68,8 +68,10 @@ def test_a_custom_loop_runs_and_nobody_reports_for_it() -> None:
         assert [member.reports for member in run.members] == [[], [], []]
 
 
-def test_tf_keras_reports_true_means_of_all_members() -> None:
-    with cluster(["legacy_fit.py"]) as run:
+@pytest.mark.parametrize("is_said", ["1", "0"], ids=["TF_USE_LEGACY_KERAS", "both Keras loaded"])
+def test_tf_keras_reports_true_means_of_all_members(is_said: str) -> None:
+    """Whoever imports tf_keras without saying so to TensorFlow has Keras 3 loaded too."""
+    with cluster(["legacy_fit.py"], env={"SCRIPT_LEGACY": is_said}) as run:
         assert_trained_together(run)
         for member in run.members:
             assert_reported(member, steps=12)

@@ -23,20 +23,33 @@ from orchestrator.core.plan import ReplicaPlan
 
 _PYTHON = re.compile(r"python(\d+(\.\d+)?)?")
 NO_COMMAND = "is missing: an image's own program is known in pods only; give a command, or a workload"
+_DATA_SUFFIX = ".npz"
 _CUTOFF = 0.75
 _MOST_LOOKED_AT = 5000
 """Names among which the one that was meant is looked for."""
 
 
-def find_missing(job: TensorFlowJob, place: programs.Place) -> tuple[FieldError, ...]:
-    """`job` is defaulted and valid. A template that several roles share is judged once."""
+def find_missing(job: TensorFlowJob, place: programs.Place, data: Path) -> tuple[FieldError, ...]:
+    """`job` is defaulted and valid; `data`: its TFO_DATA_DIR. A template that several roles share is judged once."""
     found: dict[FieldPath, FieldError] = {}
     for one in plan.plan(job, plan.Folders(), report_seconds=1.0).replicas:
         if one.index == 0:
-            error = _judge(job, one, place)
+            error = _judge(job, one, place) or _judge_data(job, one, place, data)
             if error is not None:
                 found.setdefault(error.path, error)
     return tuple(found.values())
+
+
+def _judge_data(job: TensorFlowJob, one: ReplicaPlan, place: programs.Place, data: Path) -> FieldError | None:
+    """The file that a built-in program is to learn from, where it looks for it."""
+    name = str((job.spec.workload.args if job.spec.workload else {}).get("data") or "")
+    has_own_command = bool(plan.container_of(job.spec, one.role).get("command"))
+    if not name.endswith(_DATA_SUFFIX) or has_own_command:
+        return None
+    file = programs.working_dir(one, place) / Path(name).expanduser()
+    if file.exists() or (data / Path(name).expanduser()).exists():
+        return None
+    return FieldError(path=("spec", "workload", "args", "data"), message=_say_missing(file))
 
 
 def _container_path(job: TensorFlowJob, one: ReplicaPlan) -> FieldPath:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 
-os.environ["TF_USE_LEGACY_KERAS"] = "1"
+os.environ["TF_USE_LEGACY_KERAS"] = os.environ.get("SCRIPT_LEGACY", "1")
 
 import numpy as np
 import tensorflow as tf

@@ -41,7 +41,10 @@ def place(tmp_path: Path) -> Place:
 
 
 def errors(one: TensorFlowJob, place: Place) -> list[str]:
-    return [str(error).replace(str(place.folder), "HERE") for error in preflight.find_missing(one, place)]
+    return [
+        str(error).replace(str(place.folder), "HERE")
+        for error in preflight.find_missing(one, place, place.folder / "data")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -141,3 +144,19 @@ def test_an_image_has_no_program_of_its_own_here(place: Place) -> None:
 def test_among_thousands_of_programs_only_a_close_name_is_meant(place: Place) -> None:
     assert "did you mean" not in errors(job(template(command=["traitors"])), place)[0]
     assert "did you mean 'trainer'?" in errors(job(template(command=["trianer"])), place)[0]
+
+
+def test_a_file_of_data_that_is_not_there(place: Place) -> None:
+    (place.folder / "faces.npz").write_text("")
+    one = TensorFlowJob(
+        metadata=Metadata(name="a"),
+        spec=JobSpec(
+            workload=WorkloadSpec(name="mlp", args={"data": "face.npz"}),
+            replica_specs=ReplicaSpecs(chief=ReplicaSpec(), worker=ReplicaSpec()),
+        ),
+    )
+    assert [one for one in errors(default(one), place) if "data" in one] == [
+        "spec.workload.args.data: there is no file 'HERE/face.npz'; did you mean 'faces.npz'?"
+    ]
+    (place.folder / "data" / "face.npz").write_text("")
+    assert not any("data" in one for one in errors(default(one), place))

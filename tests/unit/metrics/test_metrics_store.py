@@ -81,7 +81,11 @@ def test_what_is_not_finite_is_counted_and_not_shown() -> None:
         KEY, Role.CHIEF, 0, build_report(1, 3, 3, metrics={"accuracy": math.inf}, non_finite=3), later(6)
     )
     progress = store.progress(KEY.uid)
-    assert (progress.loss, progress.accuracy, progress.non_finite) == ("0.5", None, 3)
+    assert (progress.loss, progress.accuracy, progress.non_finite) == (None, None, 3)
+    store.fold(KEY, Role.CHIEF, 0, build_report(1, 4, 4, metrics={"loss": None}), later(7))
+    assert store.summary(KEY.uid).metrics == {}
+    store.fold(KEY, Role.CHIEF, 0, build_report(1, 5, 5, metrics={"loss": 0.25}), later(8))
+    assert store.progress(KEY.uid).loss == "0.25"
 
 
 def test_members_that_see_the_same_nan_count_it_once() -> None:

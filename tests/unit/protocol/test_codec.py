@@ -79,7 +79,7 @@ def test_fields_of_the_future_are_ignored_and_absent_ones_have_their_default() -
         (b'{"type":"State","cpu_seconds":' + b"9" * 400 + b"}", "State.cpu_seconds is out of range"),
         (b'{"type":"Report","attempt":1,"sequence":1,"metrics":[]}', "Report.metrics must be an object"),
         (
-            b'{"type":"Report","attempt":1,"sequence":1,"metrics":{"a":null}}',
+            b'{"type":"Report","attempt":1,"sequence":1,"metrics":{"a":true}}',
             "Report.metrics.a must be a number",
         ),
         (b'{"type":"Wanted","job_uid":"j","term":1,"order":[]}', "Wanted.order must be an object"),

@@ -180,11 +180,26 @@ def test_callbacks_belong_to_the_keras_of_the_program(
     fake = SimpleNamespace(callbacks=SimpleNamespace(Callback=Legacy))
     monkeypatch.setitem(sys.modules, "tf_keras", cast("Any", fake))
     for made in (ReportCallback(), CheckpointCallback(Checkpointer(tmp_path))):
+        # Each of the two loads the other: which one trains is known only when it does.
         assert isinstance(made, Callback)
-        assert not isinstance(made, Legacy)
-    monkeypatch.setenv("TF_USE_LEGACY_KERAS", "1")
-    assert isinstance(ReportCallback(), Legacy)
-    assert isinstance(ReportCallback(), ReportCallback)
+        assert isinstance(made, Legacy)
+    monkeypatch.delitem(sys.modules, "tf_keras")
+    alone = ReportCallback()
+    assert isinstance(alone, Callback)
+    assert not isinstance(alone, Legacy)
+    assert isinstance(alone, ReportCallback)
+
+
+def test_an_error_of_ours_ends_the_reports_and_not_the_training(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise TypeError("only 0-dimensional arrays")
+
+    callback = ReportCallback()
+    monkeypatch.setattr(callback, "_add_steps", fail)
+    Fit(epochs=2, batches=5)(callback)
+    assert capsys.readouterr().err == "tfo: no more reports: TypeError: only 0-dimensional arrays\n"
 
 
 def test_saves_happen_at_multiples_and_at_the_end(tmp_path: Path) -> None:

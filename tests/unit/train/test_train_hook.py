@@ -19,8 +19,12 @@ pytestmark = pytest.mark.process
 HOOK = Path(orchestrator.__file__).parent / "train" / "hook"
 
 TRAINER = """
-class CallbackList(list):
-    pass
+class CallbackList:
+    def __init__(self, callbacks):
+        self.callbacks = list(callbacks)
+
+    def __iter__(self):
+        return iter(self.callbacks)
 
 class TensorFlowTrainer:
     distribute_strategy = optimizer = None

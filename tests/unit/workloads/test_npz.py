@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -138,3 +139,56 @@ def test_a_damaged_member_is_refused(tmp_path: Path) -> None:
         archive.writestr("x_train.npy", buffer.getvalue()[:-100])
         archive.writestr("y_train.npy", b"not an array")
     assert "is not a readable .npz file" in refusal(path)
+
+
+@pytest.mark.parametrize("name", ["x_train", "y_train"])
+def test_spans_of_time_are_no_numbers(tmp_path: Path, name: str) -> None:
+    arrays = {"x_train": X, "y_train": Y}
+    said = refusal(write(tmp_path, **{**arrays, name: arrays[name].astype("timedelta64[s]")}))
+    assert said.startswith(f"{name} has type timedelta64[s]")
+
+
+def test_bytes_are_judged_by_bytes(tmp_path: Path) -> None:
+    """Else the one would be scaled and the other not."""
+    x = np.full((6, 2), 255, np.uint8)
+    said = refusal(write(tmp_path, x_train=x, y_train=Y, x_test=x.astype(np.float64), y_test=Y))
+    assert said.startswith("x_train has type uint8, x_test float64; uint8 is scaled to 0…1")
+
+
+def rewritten(path: Path, change: Callable[[zipfile.ZipFile, zipfile.ZipInfo, bytes], None]) -> Path:
+    """The same archive, each member put into it by `change`."""
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(path.with_name("new.npz"), "w") as new:
+        for one in old.infolist():
+            change(new, one, old.read(one))
+    return path.with_name("new.npz")
+
+
+def test_an_archive_of_other_files_is_none_of_numpys(tmp_path: Path) -> None:
+    path = rewritten(
+        write(tmp_path, x_train=X, y_train=Y),
+        lambda new, one, data: new.writestr(one.filename.removesuffix(".npy"), b"not an array"),
+    )
+    assert refusal(path) == "x_train is no array; write the file with numpy.savez"
+
+
+def test_an_array_larger_than_any_memory_is_refused(tmp_path: Path) -> None:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "<f8", "fortran_order": False, "shape": (2**40, 4)}
+    )
+    path = rewritten(
+        write(tmp_path, x_train=X, y_train=Y), lambda new, one, data: new.writestr(one, header.getvalue())
+    )
+    assert "is not a readable .npz file (Unable to allocate" in refusal(path)
+
+
+def test_an_encrypted_archive_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, x_train=X, y_train=Y)
+    data = bytearray(path.read_bytes())
+    for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        found = data.find(mark)
+        while found >= 0:
+            data[found + place] |= 1
+            found = data.find(mark, found + 4)
+    path.write_bytes(data)
+    assert "encrypted" in refusal(path)
