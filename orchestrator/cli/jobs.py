@@ -5,6 +5,7 @@ Called by `run` and `plan`, so that both mean the same. Gives the job or every e
 
 import shlex
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from msgspec.structs import replace
 from orchestrator.api import load, overrides
 from orchestrator.api.catalog import WORKLOADS
 from orchestrator.api.errors import FieldError, Locator, Position
+from orchestrator.api.errors import Path as FieldPath
 from orchestrator.api.parse import Document, parse_documents
 from orchestrator.api.suggest import unknown
 from orchestrator.api.types import (
@@ -30,6 +32,7 @@ from orchestrator.cli.job_names import name_of
 from orchestrator.core import expansion, names
 
 _SUFFIXES = (".yaml", ".yml", ".json")
+_ARGS: FieldPath = ("spec", "workload", "args")
 _CHIEF = ReplicaSpecs(chief=ReplicaSpec())
 
 
@@ -93,7 +96,18 @@ def _from_workload(name: str, options: JobOptions) -> _Source:
     args, errors = overrides.workload_args(name, assignments)
     written = {key: list(value) if isinstance(value, tuple) else value for key, value in args.items()}
     spec = JobSpec(workload=WorkloadSpec(name=name, args=written), replica_specs=_CHIEF)
-    return _Source(job=_fresh(name, spec), folder=_here(), errors=errors)
+    return _Source(job=_fresh(name, spec), folder=_here(), errors=errors, locate=_locator(assignments))
+
+
+def _locator(assignments: Sequence[str]) -> Locator:
+    """An argument stands where it was set."""
+    places = {one.partition("=")[0].strip(): Position(f"--set {one}") for one in assignments}
+
+    def find(path: FieldPath) -> Position:
+        name = str(path[len(_ARGS)]) if path[: len(_ARGS)] == _ARGS and len(path) > len(_ARGS) else ""
+        return places.get(name, Position(""))
+
+    return find
 
 
 def _from_file(path: str) -> _Source | tuple[FieldError, ...]:

@@ -80,3 +80,8 @@ def test_a_program_without_the_two_dashes(capsys: pytest.CaptureFixture[str]) ->
     assert refused(capsys, "true").endswith("; did you mean: tfo run -- true\n")
     assert refused(capsys, "no-such-program").endswith("and there is no file of this name\n")
     assert "did you mean 'cnn'?" in refused(capsys, "cn")
+
+
+def test_a_file_of_data_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    said = refused(capsys, "mlp", "--set", "data=nope.npz")
+    assert said.startswith("--set data=nope.npz: spec.workload.args.data: there is no file ")
