@@ -99,7 +99,7 @@ class Reporting:
     def _note_lost(self, pump: Optional[LogPump]) -> None:
         if pump is not None and pump.lost != self._lost_lines:
             self._lost_lines = pump.lost
-            self._telemetry = telemetry.note(self._telemetry, pump.trouble)
+            self._telemetry = telemetry.lose(self._telemetry, pump.lost, pump.trouble)
 
     def _tell(self, now: float) -> None:
         if self._telemetry is self._said:

@@ -78,6 +78,13 @@ def note(telemetry: Telemetry, text: str) -> Telemetry:
     return replace(telemetry, report=_fold_note(telemetry.report, text))
 
 
+def lose(telemetry: Telemetry, lines: int, text: str) -> Telemetry:
+    """The telemetry after lines of the program's output have been lost, so many by now."""
+    return note(
+        replace(telemetry, report=replace(telemetry.report, lost_lines=min(lines, MAX_INTEGER))), text
+    )
+
+
 def render(telemetry: Telemetry, sequence: int, now: float) -> Report:
     """The report to send at this moment."""
     stepped_at = telemetry.stepped_at

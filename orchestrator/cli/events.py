@@ -53,6 +53,7 @@ class Happened(_Line, frozen=True, kw_only=True):
     member: Annotated[str | None, Meta(description="The replica that it is about: role-index.")] = None
     cause: Annotated[Cause | None, Meta(description="Cause of the end of an attempt.")] = None
     exit_code: Annotated[int | None, Meta(description="Exit code of the member's program.")] = None
+    signal: Annotated[int | None, Meta(description="Signal that killed the member's program.")] = None
     last_lines: Annotated[
         tuple[str, ...], Meta(description="Last lines that the member's program wrote.")
     ] = ()
@@ -110,6 +111,7 @@ class Ended(_Line, frozen=True, kw_only=True, omit_defaults=False, tag_field="ev
         int, Meta(description="Writes of state, metrics and events that failed, as on a full disk.", ge=0)
     ]
     lost_logs: Annotated[tuple[str, ...], Meta(description="Replicas of whose output lines are missing.")]
+    lost_log_lines: Annotated[int, Meta(description="How many of them.")]
     metrics: Metrics
     examples_per_second: Annotated[float | None, Meta(description="At the end of training.")]
     paths: Annotated[RunPaths, Meta(description="Where things are; only what exists.")]
@@ -134,6 +136,7 @@ def of_event(job: str, number: int, event: RunEvent, metrics_url: str = "") -> H
         member=told.member or None,
         cause=told.cause,
         exit_code=told.exit_code,
+        signal=told.signal,
         last_lines=tuple(wording.clean(line) for line in told.last_lines),
         metrics_url=metrics_url or None,
     )
@@ -176,6 +179,7 @@ def of_summary(summary: Summary) -> Ended:
         checkpoint_failures=summary.checkpoint_failures,
         lost_writes=summary.lost_writes,
         lost_logs=summary.lost_logs,
+        lost_log_lines=summary.lost_log_lines,
         metrics=summary.metrics,
         examples_per_second=_rounded(summary.examples_per_second),
         paths=summary.paths,

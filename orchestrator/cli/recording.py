@@ -26,7 +26,6 @@ from orchestrator.cli.view import Renderer, RunEvent, RunView
 from orchestrator.metrics import exporter, server
 from orchestrator.metrics.runlog import MetricsLog
 from orchestrator.metrics.samples import AgentNumbers
-from orchestrator.protocol.messages import LOG_LINES_LOST
 
 METRICS_HOST = "127.0.0.1"
 FULL = "the disk is full"
@@ -34,11 +33,12 @@ FULL = "the disk is full"
 
 @dataclass(frozen=True)
 class Losses:
-    """What could not be written, and why. `logs`: the replicas of whose output lines are missing."""
+    """What could not be written, and why. `logs`: the replicas of whose output so many lines are missing."""
 
     writes: int
     reason: str
     logs: tuple[str, ...]
+    log_lines: int
 
 
 def listen(options: RunOptions) -> socket.socket | None:
@@ -101,11 +101,12 @@ class Recording:
     def losses(self) -> Losses:
         """Of state, metrics and programs' output; so far."""
         backend = self._session.backend
-        split = [note.partition(": ") for note in self._session.store.notes(self._session.uid)]
+        replicas = self._session.store.training(self._session.uid, utc_now()).replicas
         return Losses(
             writes=self._log.lost_lines + backend.lost_writes + self._lost_files,
             reason=self._log.error or backend.write_error or self._error or FULL,
-            logs=tuple(sorted({one for one, _, note in split if note.startswith(LOG_LINES_LOST)})),
+            logs=tuple(sorted(one.name for one in replicas if one.lost_lines)),
+            log_lines=sum(one.lost_lines for one in replicas),
         )
 
     def finish(self) -> None:
@@ -168,6 +169,7 @@ class Tee:
             summary,
             lost_writes=lost.writes + failed,
             lost_logs=lost.logs,
+            lost_log_lines=lost.log_lines,
             lost_reason=lost.reason if lost.writes + failed else "",
         )
 

@@ -60,6 +60,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint_failures: int = 0
     lost_writes: int = 0
     lost_logs: tuple[str, ...] = ()
+    lost_log_lines: int = 0
     lost_reason: str = ""
     cause: EndedAttempt | None = None
     paths: RunPaths = RunPaths(run="")
@@ -164,7 +165,8 @@ def _losses(summary: Summary) -> list[str]:
             f"{wording.count(summary.lost_writes, 'lost write')} ({wording.clean(summary.lost_reason)})"
         )
     if summary.lost_logs:
-        told.append(f"log lines of {', '.join(summary.lost_logs)} lost")
+        lines = wording.count(summary.lost_log_lines, "log line")
+        told.append(f"{lines} of {', '.join(summary.lost_logs)} lost")
     return told
 
 

@@ -91,6 +91,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     member: str = ""
     cause: Cause | None = None
     exit_code: int | None = None
+    signal: int | None = None
     last_lines: tuple[str, ...] = ()
 
 

@@ -93,6 +93,7 @@ def fail(turn: Turn, failure: Failure, end: End | None = None) -> Decision:
         member=end.member.name if end else "",
         cause=end.cause if end else None,
         exit_code=end.exit_code if end else None,
+        signal=end.signal if end else None,
         last_lines=end.last_lines if end else (),
     )
     return conclude(turn, done, (event,))

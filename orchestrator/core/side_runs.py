@@ -297,5 +297,6 @@ def event(turn: Turn, end: End, reason: Reason, message: str) -> Event:
         member=end.member.name,
         cause=end.cause,
         exit_code=end.exit_code,
+        signal=end.signal,
         last_lines=end.last_lines,
     )

@@ -201,6 +201,7 @@ def _told(end: End, number: int) -> Event:
         member=end.member.name if _is_judged(end) else "",
         cause=end.cause,
         exit_code=end.exit_code,
+        signal=end.signal,
         last_lines=end.last_lines,
     )
 

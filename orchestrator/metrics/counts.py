@@ -23,6 +23,7 @@ class Counts(msgspec.Struct, frozen=True):
     examples: int = 0
     non_finite: int = 0
     save_failures: int = 0
+    lost_lines: int = 0
     step_seconds: float = 0.0
     input_wait_seconds: float = 0.0
     callback_seconds: float = 0.0
@@ -38,6 +39,7 @@ def counts_of(report: Report) -> Counts:
         examples=_whole(report.examples),
         non_finite=max(_whole(report.non_finite), unreal),
         save_failures=_whole(report.checkpoint_failures),
+        lost_lines=_whole(report.lost_lines),
         step_seconds=_seconds(report.step_seconds_sum),
         input_wait_seconds=_seconds(report.input_wait_seconds),
         callback_seconds=_seconds(report.callback_seconds),
@@ -54,6 +56,7 @@ def largest(a: Counts, b: Counts) -> Counts:
         examples=max(a.examples, b.examples),
         non_finite=max(a.non_finite, b.non_finite),
         save_failures=max(a.save_failures, b.save_failures),
+        lost_lines=max(a.lost_lines, b.lost_lines),
         step_seconds=max(a.step_seconds, b.step_seconds),
         input_wait_seconds=max(a.input_wait_seconds, b.input_wait_seconds),
         callback_seconds=max(a.callback_seconds, b.callback_seconds),
@@ -70,6 +73,7 @@ def total(a: Counts, b: Counts) -> Counts:
         examples=a.examples + b.examples,
         non_finite=a.non_finite + b.non_finite,
         save_failures=a.save_failures + b.save_failures,
+        lost_lines=a.lost_lines + b.lost_lines,
         step_seconds=a.step_seconds + b.step_seconds,
         input_wait_seconds=a.input_wait_seconds + b.input_wait_seconds,
         callback_seconds=a.callback_seconds + b.callback_seconds,

@@ -30,7 +30,10 @@ class Histogram(msgspec.Struct, frozen=True):
 
 
 class ReplicaSample(msgspec.Struct, frozen=True, kw_only=True):
-    """A replica's latest telemetry. `step_seconds`: mean over the last half minute, None when none was done."""
+    """A replica's latest telemetry. `step_seconds`: mean over the last half minute, None when none was done.
+
+    `lost_lines`: of its output, over all attempts.
+    """
 
     role: Role
     index: int
@@ -39,6 +42,7 @@ class ReplicaSample(msgspec.Struct, frozen=True, kw_only=True):
     step: int | None = None
     step_seconds: float | None = None
     busy: str = ""
+    lost_lines: int = 0
 
     @property
     def name(self) -> str:

@@ -270,4 +270,5 @@ def _replica_sample(fold: ReplicaFold, now: datetime | None) -> ReplicaSample:
         step=run.latest.step if run.latest else None,
         step_seconds=rates.mean_step_seconds if rates else None,
         busy=run.latest.busy if run.latest else "",
+        lost_lines=fold.counts.lost_lines,
     )

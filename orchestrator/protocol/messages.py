@@ -89,6 +89,7 @@ class Report:
     `busy`: compiling, evaluating, saving or stopping (a long silence is then no hang), else "". `step_seconds`: bucket
     counts of step durations for STEP_BUCKETS (one more for +Inf), with their sum; `checkpoint_save_buckets`: that of
     saves that succeeded, for SAVE_BUCKETS. `metrics`: name -> finite value, None where the latest was none.
+    `lost_lines`: of the program's output, which could not be written to its log.
     """
 
     attempt: int
@@ -112,6 +113,7 @@ class Report:
     checkpoint_save_buckets: Tuple[int, ...] = ()
     checkpoint_save_seconds: float = 0.0
     dropped: int = 0
+    lost_lines: int = 0
     notes: Tuple[str, ...] = ()
 
 

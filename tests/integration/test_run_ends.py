@@ -73,6 +73,7 @@ def test_a_disk_that_is_full_for_a_while_costs_writes_that_are_counted(
     summary = ended.summary
     assert (ended.code, summary["result"], summary["lostLogs"]) == (0, "succeeded", ["chief-0"])
     assert summary["lostWrites"] >= 2
+    assert summary["lostLogLines"] >= 2
     assert run.status is not None
     assert run.status.phase == "Succeeded"
     run.is_gone()

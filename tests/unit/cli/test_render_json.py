@@ -133,6 +133,7 @@ def test_the_summary_has_every_field() -> None:
         "checkpointFailures": 0,
         "lostWrites": 0,
         "lostLogs": [],
+        "lostLogLines": 0,
         "metrics": {"loss": 0.0421, "accuracy": 0.9874, "val_accuracy": 0.9812},
         "examplesPerSecond": 2310.4,
         "paths": {
