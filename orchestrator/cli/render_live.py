@@ -48,27 +48,25 @@ class Screen:
         self._stream = stream
         self._console = Console(file=stream, force_terminal=True, highlight=False, emoji=False, markup=False)
         self._drawn: list[str] = []
-        self._widths: list[int] = []
         self._columns = 0
         self.glyphs = frame.glyphs_for(stream.encoding)
 
     def draw(self, view: RunView | None, above: list[Text]) -> None:
         """`above`: lines that stay and scroll away; the frame, if there is one, comes below them."""
         columns, height = size_of(self._stream)
-        lines = frame.render_frame(view, columns, height, self.glyphs) if view else []
+        # One column less than there is: some terminals take a full line for the first half of a longer one, and join
+        # it with the next when they get wider.
+        lines = frame.render_frame(view, max(columns - 1, 1), height, self.glyphs) if view else []
         texts = [self._styled(line) for line in lines]
         if texts == self._drawn and not above and columns == self._columns:
             return
         kept = [self._styled(line) for line in above]
-        start = _UP.format(rows) if (rows := self._rows_drawn(columns)) else ""
+        # As many rows as were written, also in a window that has become narrower since: some terminals have wrapped the
+        # old lines by now, others cut them, and going up too far would wipe out what stays.
+        start = _UP.format(len(self._drawn)) if self._drawn else ""
         body = "".join(f"{line}{_CLEAR_LINE}\n" for line in (*kept, *texts))
         self._write(f"\r{start}{body}{_CLEAR_BELOW}" if not kept else f"\r{start}{_CLEAR_BELOW}{body}")
         self._drawn, self._columns = texts, columns
-        self._widths = [line.cell_len for line in lines]
-
-    def _rows_drawn(self, columns: int) -> int:
-        """How many rows the last frame takes now: a narrower terminal has wrapped its lines."""
-        return sum(max(-(-width // columns), 1) for width in self._widths)
 
     def _styled(self, line: Text) -> str:
         with self._console.capture() as captured:

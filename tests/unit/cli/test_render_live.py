@@ -146,18 +146,22 @@ def test_an_error_leaves_a_usable_terminal(terminal: Terminal) -> None:
     )
 
 
-def test_a_terminal_made_narrower_is_drawn_anew(terminal: Terminal) -> None:
+@pytest.mark.parametrize("columns", [80, COLUMNS], ids=["old lines are wrapped", "old lines are cut"])
+def test_what_was_told_survives_a_terminal_that_is_made_narrower(terminal: Terminal, columns: int) -> None:
+    """Terminals differ in what becomes of long lines; none may lose what stands above the frame."""
     with LiveRenderer(terminal.stream) as live:
+        live.told(build_event("worker-1 was killed"))
         live.refresh(build_view(100))
-        terminal.wait_for("worker-1")
-        wrapped = terminal.screen(80)
+        terminal.wait_for("restarted 1×\x1b[K\r\n")
+        screen = terminal.screen(columns)
         already = len(terminal.received)
         terminal.resize(80)
         live.refresh(build_view(101))
         terminal.wait_for("101/420 steps")
-        wrapped.feed(terminal.received[already:].decode())
-    assert wrapped.text[0] == "digits-cnn/3  Running  attempt 2  1:05"
-    assert sum("/420 steps" in line for line in wrapped.text) == 1
+        terminal.wait_for_frame()
+        screen.feed(terminal.received[already:].decode())
+    assert screen.text[0].endswith("worker-1 was killed")
+    assert sum("101/420 steps" in line for line in screen.text) == 1
 
 
 def test_no_color_is_respected(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,8 +185,8 @@ def test_no_line_of_a_frame_is_wrapped(terminal: Terminal, columns: int) -> None
             terminal.wait_for(f"{step}/420")
         terminal.wait_for_frame()
         screen = terminal.screen(columns)
-    expected = [line.plain for line in render_frame(build_view(400), columns, 40, Glyphs())]
-    assert all(len(line) <= columns for line in expected)
+    expected = [line.plain for line in render_frame(build_view(400), columns - 1, 40, Glyphs())]
+    assert all(len(line) < columns for line in expected)
     assert [line for line in screen.text if "312/420" in line] == []
     assert screen.text == [*expected, ""]
 
