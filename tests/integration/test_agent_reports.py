@@ -58,7 +58,7 @@ async def test_datagrams_become_reports_whatever_else_arrives(bench: Bench) -> N
     await bench.until(agent, lambda seen: seen.busy == "saving")
     report = bench.reports[-1]
     assert (report.step, report.steps, report.examples, report.non_finite) == (2, 2, 192, 1)
-    assert (report.metrics, report.dropped, report.notes) == ({"lr": 0.1}, 4, ("hello",))
+    assert (report.metrics, report.dropped, report.notes) == ({"lr": 0.1, "loss": None}, 4, ("hello",))
     assert (report.checkpoint_step, sum(report.checkpoint_save_buckets)) == (2, 1)
     assert report.seconds_since_step is not None
     seen = await bench.until(agent, lambda seen: seen.checkpoint_step == 2)
