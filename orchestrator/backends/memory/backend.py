@@ -109,7 +109,7 @@ class MemoryBackend:
         if stored is None:
             return
         self._perform(key, stored, action)
-        if stored.stale is not None:
+        if stored.stale is not None and key in self._jobs:
             stored.stale = self._present(key)
 
     def _perform(self, key: str, stored: _Stored, action: Action) -> None:
