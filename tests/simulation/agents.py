@@ -1,8 +1,9 @@
-"""A simulated agent: the real `orchestrator.agent.decide` around a simulated program and network."""
+"""A simulated agent: the real `agent.decide` and `agent.telemetry` around a simulated program and network."""
 
-from collections.abc import Callable
+import random
 from dataclasses import replace
 
+from orchestrator.agent import telemetry
 from orchestrator.agent.decide import (
     Action,
     AgentView,
@@ -18,18 +19,21 @@ from orchestrator.agent.decide import (
 from orchestrator.backends.memory.clock import Timer, VirtualClock
 from orchestrator.core.membership import Seat
 from orchestrator.protocol import environment as env
+from orchestrator.protocol.datagrams import Datagram
 from orchestrator.protocol.messages import Finish, Order, ProgramState, Report, State, Wanted
 from orchestrator.protocol.tf_config import join
 from tests.simulation.programs import Disk, Program
 
+CONNECT_SECONDS = 0.3
 HEARTBEAT_SECONDS = 5.0
+RHYTHMS = 10
+"""Agents beat in so many rhythms, whose moments lie half a second apart."""
 SILENCE_SECONDS = 15.0
 STOP_GRACE_SECONDS = 20.0
-StartProgram = Callable[[Seat, dict[str, str], Callable[[int | None, int | None], None]], Program]
 
 
 class SimulatedAgent:
-    """`say` hands a message to the network, `leave` ends the replica with an exit code."""
+    """`connects_after`: seconds until its first word; from then on it has a rhythm of its own."""
 
     def __init__(
         self,
@@ -38,6 +42,8 @@ class SimulatedAgent:
         clock: VirtualClock,
         disk: Disk,
         world: "AgentWorld",
+        *,
+        connects_after: float = CONNECT_SECONDS,
     ) -> None:
         self.uid, self.seat = uid, seat
         self._clock, self._disk, self._world = clock, disk, world
@@ -52,8 +58,10 @@ class SimulatedAgent:
         self._alive_since = clock.seconds
         self._look: Timer | None = None
         self._checkpoint = disk.step
+        self._telemetry = telemetry.begin(0)
         self._sequence = 0
-        clock.after(0.3, self._beat)
+        self._highest_term = 0
+        self._next_beat = clock.after(connects_after, self._first_beat)
 
     # --- what comes from outside
 
@@ -61,9 +69,16 @@ class SimulatedAgent:
         if self.is_dead:
             return
         self._heard_at = self._clock.seconds
+        self._highest_term = max(self._highest_term, wanted.term)
         if is_acceptable(wanted, self._world.job_uid, self.term):
+            assert wanted.term == self._highest_term, "an order of a leader that had been succeeded is obeyed"
             self._order, self.term = wanted.order, wanted.term
         self.turn()
+
+    def reconnect(self) -> None:
+        """A new stream begins with the whole state, and the next beat comes as long after it as ever."""
+        self._next_beat.cancel()
+        self._beat()
 
     def sigterm(self) -> None:
         self._leaving = True
@@ -116,11 +131,13 @@ class SimulatedAgent:
             self.view = replace(self.view, terminated_at=now, kill_at=action.kill_at)
             if self.program is not None:
                 self.program.is_frozen = False
+                self.program.is_told = self.program.is_told or self.program.is_alive
                 self.program.terminate()
         elif isinstance(action, Kill):
             self.asked = self.asked or self.view.ended_at is None
             self.view = replace(self.view, killing=True)
             if self.program is not None:
+                self.program.is_told = self.program.is_told or self.program.is_alive
                 self.program.end(signal=9)
         elif isinstance(action, Exit):
             self.tell()
@@ -136,11 +153,16 @@ class SimulatedAgent:
         run = action.run
         self.view = ProgramView(attempt=run.attempt, alive=True)
         self.asked = False
+        self._telemetry, self._sequence = telemetry.begin(run.attempt), 0
         config = join(run.cluster, run.task_type, run.task_index) if run.cluster else "{}"
-        self.program = self._world.start_program(self.seat, run.env | {env.TF_CONFIG: config}, self._ended)
+        self.program = self._world.start_program(self, run.env | {env.TF_CONFIG: config})
         self.tell()
 
-    def _ended(self, exit_code: int | None, signal: int | None) -> None:
+    def listen(self, datagram: Datagram) -> None:
+        """Its program says something; it is passed on with the next beat."""
+        self._telemetry = telemetry.fold(self._telemetry, datagram, self._clock.seconds)
+
+    def ended(self, exit_code: int | None, signal: int | None) -> None:
         now = self._clock.seconds
         self.view = replace(
             self.view, alive=False, ended_at=now, exited_at=now, exit_code=exit_code, signal=signal
@@ -152,17 +174,26 @@ class SimulatedAgent:
 
     # --- what it says
 
+    def _first_beat(self) -> None:
+        if not self.is_dead:
+            self.tell()
+            self.turn()
+            wait = HEARTBEAT_SECONDS * self._world.chance.randint(1, RHYTHMS) / RHYTHMS
+            self._next_beat = self._clock.after(wait, self._beat)
+
     def _beat(self) -> None:
         if not self.is_dead:
             self.tell()
             self.turn()
-            self._clock.after(HEARTBEAT_SECONDS, self._beat)
+            self._next_beat = self._clock.after(HEARTBEAT_SECONDS, self._beat)
 
     def tell(self) -> None:
         if not self.is_dead:
             self._world.say(self.uid, self.state())
-            if self.program is not None and self.program.step is not None:
-                self._world.say(self.uid, self._report(self.program))
+            if self._telemetry.heard:
+                self._sequence += 1
+                report = telemetry.render(self._telemetry, self._sequence, self._clock.seconds)
+                self._world.say(self.uid, report)
 
     def state(self) -> State:
         view, is_alive = self.view, self.view.alive
@@ -181,13 +212,6 @@ class SimulatedAgent:
             ended_seconds=None if view.ended_at is None else self._clock.seconds - view.ended_at,
         )
 
-    def _report(self, program: Program) -> Report:
-        since = None if program.stepped_at is None else self._clock.seconds - program.stepped_at
-        self._sequence += 1
-        return Report(
-            attempt=program.run, sequence=self._sequence, step=program.step, seconds_since_step=since
-        )
-
 
 def _program_state(view: ProgramView) -> ProgramState:
     if view.attempt == 0:
@@ -202,14 +226,14 @@ class AgentWorld:
     """What an agent needs of the world around it."""
 
     job_uid: str
+    chance: random.Random
 
     def say(self, uid: str, message: State | Report) -> None:
         """Into the network."""
         raise NotImplementedError
 
-    def start_program(
-        self, seat: Seat, environ: dict[str, str], on_end: Callable[[int | None, int | None], None]
-    ) -> Program:
+    def start_program(self, agent: SimulatedAgent, environ: dict[str, str]) -> Program:
+        """In its replica; told of what it says and of its end."""
         raise NotImplementedError
 
     def left(self, uid: str, exit_code: int, ended_attempt: int | None) -> None:

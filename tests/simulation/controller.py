@@ -7,14 +7,17 @@ recorded, ordered and created.
 from collections.abc import Coroutine, Generator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from orchestrator.api.status import JobStatus, Progress
 from orchestrator.backends.base import View
 from orchestrator.controller.reconcile import Reconciler
-from orchestrator.core.actions import Action, CreateReplica, Decision, Event, WantedOrder
+from orchestrator.coordinator.authentication import ReplicaId
+from orchestrator.core.actions import Action, CreateReplica, Decision, DeleteJob, Event, WantedOrder
 from orchestrator.core.observed import Agent
-from orchestrator.protocol.messages import Wanted
+from orchestrator.metrics.life import key_of
+from orchestrator.metrics.store import Store
+from orchestrator.protocol.messages import Report, Wanted
 from tests.simulation.coordinator import SimulatedCoordinator
 
 if TYPE_CHECKING:
@@ -25,12 +28,25 @@ class ControllerKilled(BaseException):
     """The controller's process dies at this very point."""
 
 
-def run_now(work: Coroutine[Any, Any, float | None]) -> float | None:
+Work = Coroutine[Any, Any, float | None]
+Result = TypeVar("Result")
+
+
+def begun(work: Work) -> Work | None:
+    """A coroutine that was begun and waits at a Halt; None if it came to its end."""
+    try:
+        work.send(None)
+    except StopIteration:
+        return None
+    return work
+
+
+def run_now(work: Coroutine[Any, Any, Result]) -> Result:
     """A coroutine that never waits, run to its end."""
     try:
         work.send(None)
     except StopIteration as end:
-        result: float | None = end.value
+        result: Result = end.value
         return result
     raise AssertionError("the memory backend must not wait")
 
@@ -53,21 +69,26 @@ class Controller:
     term: int
     calls_left: int | None = None
     halts: bool = False
+    read_version: str = ""
     performed: list[Action] = field(default_factory=list)
     events: list[tuple[datetime, Event]] = field(default_factory=list)
     turns: int = 0
-    _progress: Progress = field(default_factory=Progress)
+    store: Store = field(default_factory=Store)
 
     def __post_init__(self) -> None:
         world = self.world
         self.coordinator = SimulatedCoordinator(
-            world.clock, world.job_uid, self.term, self._send, self.world.wake
+            world.clock, world.job_uid, self.term, self._send, self.world.wake, self._reported
         )
         self.reconciler = Reconciler(self, self, self, self, world.clock)
         self.reconciler.leader_since = world.clock() if self.term > 1 else None
 
     def _send(self, uid: str, wanted: Wanted) -> None:
         self.world.to_agent(uid, wanted)
+
+    def _reported(self, replica: ReplicaId, report: Report) -> None:
+        job, now = key_of(self.world.job), self.world.clock()
+        self.store.fold(job, replica.role, replica.index, report, now, agent=replica.uid)
 
     def turn(self) -> float | None:
         return run_now(self.reconciler.reconcile(self.world.key))
@@ -87,11 +108,12 @@ class Controller:
 
     async def write_status(self, key: str, status: JobStatus, version: str) -> str:
         self._step()
+        self.read_version = version
         if self.halts:
             await Halt()
-        before = self.world.backend.status(key)
+        before = self.world.status
         written = await self.world.backend.write_status(key, status, version)
-        self.world.ledger.recorded(before, self.world.backend.status(key))
+        self.world.ledger.recorded(before, self.world.status)
         return written
 
     async def perform(self, key: str, action: Action) -> None:
@@ -99,6 +121,8 @@ class Controller:
         if isinstance(action, CreateReplica):
             self.world.ledger.creates(action)
             self.world.render_pod(action)
+        if isinstance(action, DeleteJob):
+            self.world.ledger.removes()
         self.performed.append(action)
         await self.world.backend.perform(key, action)
 
@@ -113,16 +137,11 @@ class Controller:
         self.coordinator.set_wanted(job_uid, orders)
 
     def progress(self, uid: str, now: datetime) -> Progress:
-        if self.world.progress is not None:
-            return self.world.progress
-        steps = [one.step for one in self.coordinator.agents(uid) if one.step is not None]
-        step = max(steps, default=None)
-        if step != self._progress.step:
-            self._progress = Progress(step=step, update_time=now)
-        return self._progress
+        return self.store.progress(uid, now)
 
     def decided(self, view: View, decision: Decision, now: datetime) -> None:
         self.turns += 1
+        self.store.observe_status(view.job, decision.status, now)
 
     def told(self, key: str, event: Event, now: datetime) -> None:
         self.events.append((now, event))

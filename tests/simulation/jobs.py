@@ -1,5 +1,7 @@
 """Jobs for simulated worlds and unit tests: defaulted, valid, with a UID."""
 
+from msgspec.structs import replace
+
 from orchestrator.api.types import (
     AgentMode,
     JobSpec,
@@ -57,6 +59,15 @@ def servers(workers: int, ps: int, *, evaluator: bool = False) -> ReplicaSpecs:
         ps=ReplicaSpec(replicas=ps),
         evaluator=ReplicaSpec() if evaluator else None,
     )
+
+
+def scaled(spec: JobSpec, workers: int) -> JobSpec:
+    """Another number of workers; minReplicas never above it."""
+    found = spec.replica_specs.worker
+    assert found is not None
+    least = None if found.min_replicas is None else min(found.min_replicas, workers)
+    worker = replace(found, replicas=workers, min_replicas=least)
+    return replace(spec, replica_specs=replace(spec.replica_specs, worker=worker))
 
 
 WITHOUT_AGENTS = Recovery(agent=AgentMode.DISABLED)

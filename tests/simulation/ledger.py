@@ -1,15 +1,18 @@
 """Keeps the books of a simulated job and checks the invariants whenever something is recorded, ordered or started.
 
 The numbers are those of the project's list of invariants. A violation is an AssertionError at the moment it happens.
+What is written is held against what the simulated programs really did, which `truth` knows.
 """
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
-from orchestrator.api.status import Attempt, ConditionType, EndedAttempt, JobStatus, Phase
+from orchestrator.api.status import Attempt, Cause, ConditionType, EndedAttempt, JobStatus, Phase, Side
 from orchestrator.api.types import Role, Strategy
 from orchestrator.core.actions import CreateReplica, WantedOrder
-from orchestrator.core.membership import Seat, is_gang
-from orchestrator.protocol.messages import Run
+from orchestrator.core.membership import Seat, is_gang, is_trainer
+from orchestrator.protocol.messages import Run, SaveAndStop, Stop
+from tests.simulation import truth
 from tests.simulation.programs import Program
 
 if TYPE_CHECKING:
@@ -17,16 +20,21 @@ if TYPE_CHECKING:
 
 
 class Ledger:
-    """`starts`: (seat, run) -> UID of the replica whose program it was."""
+    """`starts`: (seat, run) -> UID of the replica whose program it was. `ran`: replicas that ever ran, by seat."""
 
     def __init__(self, world: "World") -> None:
         self._world = world
         self.records: dict[int, Attempt] = {}
         self.ended: dict[int, EndedAttempt] = {}
         self.starts: dict[tuple[Seat, int], str] = {}
+        self.programs: dict[tuple[Seat, int], Program] = {}
+        self.ran: Counter[Seat] = Counter()
+        self.sides: dict[tuple[Seat, int], Side] = {}
+        self.side_ends: list[Side] = []
+        self.last_starts: dict[Seat, Side] = {}
+        self.vacated: set[Seat] = set()
         self.maps: dict[int, str] = {}
         self.done: set[Seat] = set()
-        self.side_ends = 0
 
     # --- what is recorded
 
@@ -34,9 +42,12 @@ class Ledger:
         self._counts(before, after)
         self._phases(before, after)
         self._attempts(before, after)
+        known = {one.name: one for one in before.sides}
         for side in after.sides:
-            if side.succeeded and self._world.job.spec.strategy is Strategy.INDEPENDENT:
-                self.done.add((side.role, side.index))
+            self._side(known.get(side.name), side)
+        self._each_end_once(after)
+        if after.phase is Phase.SUCCEEDED and before.phase is not Phase.SUCCEEDED:
+            truth.check_success(self._world, after)
 
     def _counts(self, before: JobStatus, after: JobStatus) -> None:
         """I4: nothing that was counted is taken back, and restarts keep within the budget."""
@@ -66,15 +77,40 @@ class Ledger:
         if after.attempt is not None:
             self._opened(before, after.attempt)
         for one in after.attempts:
-            known = self.ended.setdefault(one.number, one)
+            if one.number not in self.ended:
+                self.ended[one.number] = one
+                truth.check_cause(self._world, one)
+            known = self.ended[one.number]
             assert one.opened == (one.number in self.records)
             assert (known.cause, known.member, known.end_time) == (one.cause, one.member, one.end_time)
-        restarts = sum(one.cause.is_restart for one in self.ended.values())
-        if self._world.job.spec.strategy is Strategy.MULTI_WORKER_MIRRORED:
-            last_failed = after.phase is Phase.FAILED and after.attempt is None
-            assert restarts - after.restarts in ((0, 1) if last_failed else (0,)), (
-                "a restart was not counted once"
-            )
+
+    def _each_end_once(self, after: JobStatus) -> None:
+        """I3, I4: the counts are those of attempts and of replicas outside the gang, and of nothing else."""
+        causes = [
+            *(one.cause for one in self.ended.values()),
+            *(one.cause for one in self.side_ends if one.cause),
+        ]
+        last_failed = after.phase is Phase.FAILED and after.attempt is None
+        restarts = sum(one.is_restart for one in causes) - after.restarts
+        assert restarts in ((0, 1) if last_failed else (0,)), "a restart was not counted once"
+        assert sum(one.is_disruption for one in causes) == after.disruptions, (
+            "a disruption was not counted once"
+        )
+
+    def _side(self, before: Side | None, after: Side) -> None:
+        """A replica outside the gang: each of its ends is one restart, and uses up a run number."""
+        seat = (after.role, after.index)
+        grown = after.restarts - (before.restarts if before else 0)
+        assert grown in (0, 1)
+        if grown and is_trainer(after.role):
+            self.side_ends.append(after)
+        if grown and before and after.cause is Cause.HANG:
+            truth.check_hang(self._world, self.programs[seat, before.run])
+        if before and before.uid and not after.uid and not grown:
+            self.vacated.add(seat)
+        self.sides[seat, after.run] = after
+        if after.succeeded and self._world.job.spec.strategy is Strategy.INDEPENDENT:
+            self.done.add(seat)
 
     def _opened(self, before: JobStatus, attempt: Attempt) -> None:
         known = self.records.get(attempt.number)
@@ -82,6 +118,7 @@ class Ledger:
             assert attempt.number == max((*self.records, *self.ended), default=0) + 1
             assert before.attempt is None
             self._restores(attempt)
+            truth.check_barrier(self._world, attempt)
         else:
             assert [(one.name, one.address) for one in known.members] == [
                 (one.name, one.address) for one in attempt.members
@@ -109,6 +146,11 @@ class Ledger:
         assert len({one.uid for one in orders}) == len(orders), "two orders for one agent"
         if status.phase.is_final or status.phase is Phase.SUSPENDED:
             assert not running
+        if status.attempt is not None and any(isinstance(one.order, SaveAndStop) for one in orders):
+            told = {one.uid for one in orders if isinstance(one.order, SaveAndStop | Stop)}
+            gang = [one for one in status.attempt.members if is_gang(self._world.job.spec, one.role)]
+            alive = {one.uid for one in gang if one.uid in self._world.living_uids}
+            assert alive <= told, "somebody is not asked to save"
 
     def creates(self, action: CreateReplica) -> None:
         """Without agents a replica is the attempt's program: the record comes first, and nobody runs twice in it."""
@@ -118,6 +160,14 @@ class Ledger:
         assert self._world.status.phase is not Phase.SUSPENDED, "I15: a replica for a suspended job"
         assert not self._world.status.phase.is_final
 
+    def removes(self) -> None:
+        """The job itself is deleted: it has ended, and its time to live is over."""
+        status, ttl = self._world.status, self._world.job.spec.run_policy.ttl_seconds_after_finished
+        assert status.phase.is_final
+        assert status.completion_time is not None
+        assert ttl is not None
+        assert (self._world.clock() - status.completion_time).total_seconds() >= ttl
+
     def started(self, uid: str, program: Program) -> None:
         """A program is about to run."""
         seat, run = program.seat, program.run
@@ -125,14 +175,13 @@ class Ledger:
         assert not others, f"I1: two programs of {seat} at once"
         self._once(seat, run)
         assert seat not in self.done, f"I2: {seat} had succeeded"
-        self.starts[seat, run] = uid
+        self.starts[seat, run], self.programs[seat, run] = uid, program
         if is_gang(self._world.job.spec, seat[0]):
             self._persisted(seat, run, uid)
-            self._same_map(program)
+            self._same_map(program, run)
+            truth.check_lost_work(self._world, program)
         elif self._world.has_agents:
-            known = [(one.run, one.uid) for one in self._world.status.sides if (one.role, one.index) == seat]
-            assert known, f"{seat} runs without a record"
-            assert known[0][0] >= run
+            self._side_started(seat, program)
 
     def _once(self, seat: Seat, run: int) -> None:
         """Without agents a replica that nobody ever saw may be made again."""
@@ -151,7 +200,19 @@ class Ledger:
         assert member is not None, f"{seat} is no member of attempt {run}"
         assert member.uid in ("", uid) or not uid, f"{uid} is not the member of attempt {run}"
 
-    def _same_map(self, program: Program) -> None:
+    def _side_started(self, seat: Seat, program: Program) -> None:
+        """Outside the gang: what has ended within an attempt was counted before it starts again."""
+        record, last = self.sides.get((seat, program.run)), self.last_starts.get(seat)
+        assert record, f"{seat} runs without a record"
+        self.last_starts[seat] = record
+        is_same = last is not None and last.attempt == record.attempt and seat not in self.vacated
+        if last is not None and is_same and not self.programs[seat, last.run].is_told:
+            assert record.restarts > last.restarts, f"an end of {seat} was not counted"
+        self.vacated.discard(seat)
+        if is_trainer(seat[0]):
+            self._same_map(program, record.attempt)
+
+    def _same_map(self, program: Program, attempt: int) -> None:
         """I12: all who run in one attempt have the same cluster map, which never has the evaluator in it."""
         assert Role.EVALUATOR.value not in program.cluster
-        assert self.maps.setdefault(program.run, str(program.cluster)) == str(program.cluster)
+        assert self.maps.setdefault(attempt, str(program.cluster)) == str(program.cluster)

@@ -2,9 +2,9 @@
 
 from orchestrator.api.status import Cause, Phase
 from orchestrator.api.types import RunPolicy
-from tests.simulation.jobs import gang, make_job
+from tests.simulation.jobs import gang, make_job, scaled
 from tests.simulation.programs import Script
-from tests.simulation.test_bad_histories import causes, scaled
+from tests.simulation.test_bad_histories import causes
 from tests.simulation.world import World
 
 LONG = Script(steps=400, save_every=1000)

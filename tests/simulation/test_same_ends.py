@@ -31,10 +31,9 @@ from orchestrator.api.types import (
 from orchestrator.core import membership
 from orchestrator.core.cause import SIGNAL_BASE
 from orchestrator.core.observed import Disruption
-from tests.simulation.jobs import gang, make_job, servers
+from tests.simulation.jobs import gang, make_job, scaled, servers
 from tests.simulation.network import FAIR, FOUL
 from tests.simulation.programs import Script
-from tests.simulation.test_bad_histories import scaled
 from tests.simulation.world import World
 
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

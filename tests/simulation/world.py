@@ -5,32 +5,39 @@ invariants. A controller can be killed between any two of its calls to the outsi
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from datetime import datetime
+from typing import Any
 
-from orchestrator.api.status import JobStatus, Member, Progress
+from orchestrator.api.status import JobStatus, Member
 from orchestrator.api.types import AgentMode, Role, TensorFlowJob
 from orchestrator.backends.memory.backend import MemoryBackend
 from orchestrator.backends.memory.clock import Timer, VirtualClock
+from orchestrator.backends.memory.cluster import Node
+from orchestrator.coordinator.authentication import ReplicaId
 from orchestrator.core.actions import CreateReplica, Event
 from orchestrator.core.membership import Seat
 from orchestrator.core.observed import Replica
 from orchestrator.core.wanted import Orders, start_env
 from orchestrator.protocol.messages import Report, State, Wanted
-from tests.simulation.agents import AgentWorld, SimulatedAgent
-from tests.simulation.controller import Controller, ControllerKilled
+from tests.simulation.agents import CONNECT_SECONDS, AgentWorld, SimulatedAgent
+from tests.simulation.controller import Controller, ControllerKilled, begun, run_now
 from tests.simulation.ledger import Ledger
 from tests.simulation.network import Network
 from tests.simulation.programs import Disk, Program, Script, Training
 
 WATCH_SECONDS = 0.01
 MAX_TURNS_IN_A_ROW = 50
+NEVER_USED = "never-used"
+"""A node on which there is no room for anything, ever."""
 
 
 class World(AgentWorld):
     """The levers are its methods and those of `backend.cluster` and `network`.
 
-    `doomed`: how many of the next agents in a seat die at their start.
+    `doomed`: how many of the next agents in a seat die at their start; `late`: how long the next ones in a seat take
+    to say their first word; `stuck`: how many of the next trainings never make a step.
     """
 
     def __init__(
@@ -44,6 +51,8 @@ class World(AgentWorld):
         self.backend = MemoryBackend(self.clock, nodes=nodes)
         self.cluster = self.backend.cluster
         self.cluster.runtime = self
+        self.cluster.nodes[NEVER_USED] = Node(NEVER_USED)
+        self.cluster.nodes[NEVER_USED].is_full = True
         self.backend.on_change = lambda key: self.wake()
         self.key = self.backend.submit(job)
         self.job_uid = job.metadata.uid or ""
@@ -52,8 +61,9 @@ class World(AgentWorld):
         self.programs: dict[str, Program] = {}
         self.events: list[tuple[datetime, Event]] = []
         self.controller: Controller | None = None
-        self.progress: Progress | None = None
         self.doomed: dict[Seat, int] = {}
+        self.late: dict[Seat, float] = {}
+        self.stuck = 0
         self._trainings: dict[str, Training] = {}
         self._pod_envs: dict[tuple[Role, int, int], dict[str, str]] = {}
         self._term = 0
@@ -61,18 +71,31 @@ class World(AgentWorld):
         self._wakeup_at = 0.0
         self._in_a_row = 0
         self._starting = ""
+        self._job, self._status = job, JobStatus()
+        self._stopped: tuple[Controller, Coroutine[Any, Any, float | None] | None] | None = None
         self.start_controller()
         self._look()
 
     # --- what tests ask
 
     @property
+    def is_there(self) -> bool:
+        """The job exists: nobody has deleted it."""
+        with suppress(KeyError):
+            self._job, self._status = self.backend.job(self.key), self.backend.status(self.key)
+            return True
+        return False
+
+    @property
     def status(self) -> JobStatus:
-        return self.backend.status(self.key)
+        """As it is stored; of a job that is gone, as it was seen last."""
+        _ = self.is_there
+        return self._status
 
     @property
     def job(self) -> TensorFlowJob:
-        return self.backend.job(self.key)
+        _ = self.is_there
+        return self._job
 
     @property
     def has_agents(self) -> bool:
@@ -95,6 +118,23 @@ class World(AgentWorld):
         """The step that every start of a program went on from."""
         started = (one for training in self._trainings.values() for one in training.members.values())
         return {(one.seat, one.run): one.restore for one in started}
+
+    @property
+    def living_uids(self) -> set[str]:
+        return {uid for uid, one in self.programs.items() if one.is_alive}
+
+    @property
+    def trainings(self) -> list[Training]:
+        return list(self._trainings.values())
+
+    @property
+    def live_trainings(self) -> list[Training]:
+        return [one for one in self.trainings if any(each.is_alive for each in one.members.values())]
+
+    @property
+    def furthest_step(self) -> int:
+        """Of those who train together, over all attempts."""
+        return max((one.step or 0 for one in self.trainings if not one.is_evaluation), default=0)
 
     def node_of(self, name: str) -> str:
         node = self.cluster.node_of(self.replica(name).uid)
@@ -136,6 +176,53 @@ class World(AgentWorld):
         self.controller = Controller(self, self._term)
         self.wake()
         return self.controller
+
+    def replace_controller(self, back_within: float) -> Controller:
+        """An upgrade: a new leader at once, and every agent finds it at a moment of its own within this time."""
+        self.kill_controller()
+        for uid, agent in self.agents.items():
+            if not agent.is_dead:
+                self.bring_back(uid, self.chance.uniform(0.0, back_within))
+        return self.start_controller()
+
+    def bring_back(self, uid: str, seconds: float) -> None:
+        """This agent reaches nobody for so long."""
+        self.network.cut.add(uid)
+        self.clock.after(seconds, lambda: self._is_back(uid))
+
+    def _is_back(self, uid: str) -> None:
+        self.network.cut.discard(uid)
+        self.agents[uid].reconnect()
+
+    def stop_controller(self) -> None:
+        """SIGSTOP, in the middle of a turn if that has something to write; somebody else leads then."""
+        old, self.controller = self.controller, None
+        assert old is not None
+        old.halts, old.calls_left = True, None
+        self._stopped = (old, begun(old.reconciler.reconcile(self.key)))
+        self.start_controller()
+
+    @property
+    def _version(self) -> str:
+        view = run_now(self.backend.observe(self.key))
+        return view.version if view else ""
+
+    @property
+    def has_stopped_controller(self) -> bool:
+        return self._stopped is not None
+
+    def wake_stopped_controller(self) -> None:
+        """SIGCONT: it finishes its turn, says again what it wants, and finds that it has lost the lead."""
+        assert self._stopped is not None
+        (old, work), self._stopped = self._stopped, None
+        if work is not None:
+            before, is_stale = (len(old.performed), len(old.events)), old.read_version != self._version
+            wait = run_now(work)
+            is_idle = wait == 0.0 and (len(old.performed), len(old.events)) == before
+            assert is_idle or not is_stale, "performed though the status could not be written"
+        old.coordinator.repeat()
+        self.events += old.events
+        self.wake()
 
     def kill_controller(self, after_calls: int = 0) -> None:
         """Now, or after so many more calls to the outside."""
@@ -199,20 +286,22 @@ class World(AgentWorld):
 
     def _arrive(self, uid: str, message: State | Report) -> None:
         if self.controller is not None:
-            self.controller.coordinator.hear(uid, message)
+            self.controller.coordinator.hear(ReplicaId(*self.agents[uid].seat, uid), message)
 
     # --- what runs in replicas (backends.memory.cluster.Runtime)
 
     def started(self, key: str, replica: Replica) -> None:
-        seat = (replica.role, replica.index)
+        seat, uid = (replica.role, replica.index), replica.uid
+        self.ledger.ran[seat] += 1
         if self.has_agents:
-            self.agents[replica.uid] = SimulatedAgent(replica.uid, seat, self.clock, self.disk, self)
-            self._doom(seat, replica.uid)
+            wait = self.late.pop(seat, CONNECT_SECONDS)
+            self.agents[uid] = SimulatedAgent(uid, seat, self.clock, self.disk, self, connects_after=wait)
+            self._doom(seat, uid)
             return
-        uid, env = replica.uid, self._pod_envs[replica.role, replica.index, replica.attempt]
-        program = self._make(uid, seat, env, lambda code, number: self._pod_ended(uid, code, number))
-        self.ledger.started(uid, program)
-        self._join(program)
+        env = self._pod_envs[replica.role, replica.index, replica.attempt]
+        self._start(
+            uid, Program(seat, env, self.disk, lambda code, number: self._pod_ended(uid, code, number))
+        )
 
     def _doom(self, seat: Seat, uid: str) -> None:
         """Its agent dies before it has said a word, if a test wants that."""
@@ -240,6 +329,7 @@ class World(AgentWorld):
         if uid in self.agents:
             self.agents[uid].sigterm()
         elif uid in self.programs:
+            self.programs[uid].is_told = self.programs[uid].is_alive
             self.programs[uid].terminate()
 
     def killed(self, uid: str) -> None:
@@ -251,14 +341,8 @@ class World(AgentWorld):
 
     # --- agents' world
 
-    def start_program(
-        self, seat: Seat, environ: dict[str, str], on_end: Callable[[int | None, int | None], None]
-    ) -> Program:
-        uid = next(uid for uid, one in self.agents.items() if one.seat == seat and not one.is_dead)
-        program = self._make(uid, seat, environ, on_end)
-        self.ledger.started(uid, program)
-        self._join(program)
-        return program
+    def start_program(self, agent: SimulatedAgent, environ: dict[str, str]) -> Program:
+        return self._start(agent.uid, Program(agent.seat, environ, self.disk, agent.ended, agent.listen))
 
     def left(self, uid: str, exit_code: int, ended_attempt: int | None) -> None:
         self.cluster.end(uid, exit_code=exit_code, ended_attempt=ended_attempt)
@@ -268,10 +352,10 @@ class World(AgentWorld):
         if self.controller is not None:
             self.controller.coordinator.hang_up(uid)
 
-    def _make(
-        self, uid: str, seat: Seat, environ: dict[str, str], on_end: Callable[[int | None, int | None], None]
-    ) -> Program:
-        program = self.programs[uid] = Program(seat, environ, self.disk, on_end)
+    def _start(self, uid: str, program: Program) -> Program:
+        self.programs[uid] = program
+        self.ledger.started(uid, program)
+        self._join(program)
         return program
 
     def _join(self, program: Program) -> None:
@@ -280,6 +364,9 @@ class World(AgentWorld):
         name = str(program.cluster) if size > 1 else f"alone {id(program)}"
         if name not in self._trainings:
             self._trainings[name] = Training(self.clock, self.chance, self.script, self.disk, max(size, 1))
+            if self.stuck > 0:
+                self.stuck -= 1
+                self._trainings[name].is_stuck = True
         self._trainings[name].join(program)
 
     # --- levers
@@ -290,6 +377,11 @@ class World(AgentWorld):
         self.agents[uid].die()
         self.cluster.end(uid, signal=9)
         self._hang_up(uid)
+
+    def make_room(self, name: str) -> None:
+        """A full node takes replicas again: the return of one on which nothing can be makes those that wait look."""
+        self.cluster.nodes[name].is_full = False
+        self.cluster.restore_node(NEVER_USED)
 
     def vanish_all(self) -> None:
         """Every replica is gone at once."""

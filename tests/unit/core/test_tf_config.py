@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.api.status import Attempt, Member
+from orchestrator.api.status import Attempt, Member, Side
 from orchestrator.api.types import ReplicaSpecs, Role, Strategy
 from orchestrator.core import tf_config
 from orchestrator.core.wanted import Orders
 from orchestrator.protocol.messages import Run
 from orchestrator.protocol.tf_config import join
 from tests.simulation.jobs import gang, make_job, servers
-from tests.unit.core.build import NOW, World, member
+from tests.unit.core.build import NOW, World, attempt, member
 
 JOB = make_job()
 PS_JOB = make_job(servers(2, 1, evaluator=True), strategy=Strategy.PARAMETER_SERVER)
@@ -77,6 +77,20 @@ def test_every_program_of_a_parameter_server_job_gets_one_cluster() -> None:
     clusters = [one["cluster"] for one in seen.values()]
     assert all(one == clusters[0] for one in clusters)
     assert own["evaluator"][0] not in str(clusters[0])
+
+
+@pytest.mark.parametrize("workers_now", [1, 2, 3])
+def test_bad_history_14_the_record_holds_whatever_the_spec_says_by_now(workers_now: int) -> None:
+    """The orders of the gang, and those of a worker of ParameterServer, which starts again much later."""
+    recorded = attempt("chief-0", "worker-0", "worker-1")
+    orders = Orders(make_job(gang(workers_now)).spec, recorded.members)
+    runs = [orders.run_member(recorded, one) for one in recorded.members]
+    assert [one.env["TFO_WORLD_SIZE"] for one in runs] == ["3", "3", "3"]
+    assert {one.cluster for one in runs} == {tf_config.cluster(recorded.members)}
+    served = attempt("chief-0", "worker-0", "worker-1", "ps-0")
+    job = make_job(servers(workers_now, 1), strategy=Strategy.PARAMETER_SERVER)
+    side = Side(role=Role.WORKER, index=1, uid="worker-1", run=4, attempt=1)
+    assert Orders(job.spec, served.members).run_side(side).cluster == tf_config.cluster(served.members)
 
 
 @st.composite
