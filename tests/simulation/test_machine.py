@@ -1,7 +1,7 @@
 """Random histories of random jobs: every fault that this world knows, in any order, at any moment.
 
 The Ledger checks the invariants at every record, order and start. At the end of each history the faults stop and the
-job has to come to a final state. Prints how many steps were done.
+job has to come to a final state, and what was left of it has to go. Prints how many steps were done.
 """
 
 import pytest
@@ -15,24 +15,19 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from msgspec.structs import replace
 
+from orchestrator.api.status import Cause, Phase
 from orchestrator.api.types import (
-    AgentMode,
-    JobSpec,
-    Recovery,
-    ReplicaSpecs,
-    RunPolicy,
-    Strategy,
-    SuccessPolicy,
     TensorFlowJob,
 )
 from orchestrator.core import membership
 from orchestrator.core.observed import Disruption, ReplicaPhase
-from tests.simulation.jobs import gang, make_job, servers
+from tests.simulation import truth
+from tests.simulation.jobs import scaled
 from tests.simulation.network import FAIR, FOUL
-from tests.simulation.programs import Script
-from tests.simulation.world import World
+from tests.simulation.programs import Training
+from tests.simulation.random_jobs import jobs, script, suspended
+from tests.simulation.world import NEVER_USED, World
 
 EXAMPLES = 450
 STEPS_EACH = 60
@@ -42,6 +37,9 @@ START_SECONDS = 8.0
 TICK_SECONDS = 1.0
 """What each step takes; without it most histories would be over before anything had started again."""
 SETTLE_SECONDS = 1500.0
+SUSPEND_SECONDS = 300.0
+"""Until nothing is left of a job that is to be suspended: its stop, the barrier, and the grace of its pods."""
+TTL_SECONDS = 200.0
 
 
 class Count:
@@ -51,66 +49,14 @@ class Count:
     live_steps = 0
     jobs = 0
     second_attempts = 0
+    suspended = 0
+    removed = 0
+    old_leaders = 0
     ended: dict[str, int]
     causes: dict[str, int]
 
 
 Count.ended, Count.causes = {}, {}
-
-
-def roles() -> st.SearchStrategy[tuple[Strategy, ReplicaSpecs, SuccessPolicy]]:
-    mirrored = st.builds(
-        lambda workers, chief, evaluator, least, policy: (
-            Strategy.MULTI_WORKER_MIRRORED,
-            gang(
-                workers,
-                chief=chief or not workers,
-                evaluator=evaluator,
-                least=(least and min(least, workers)) or None,
-            ),
-            policy,
-        ),
-        st.integers(0, 3),
-        st.booleans(),
-        st.booleans(),
-        st.sampled_from([None, None, 1]),
-        st.sampled_from(SuccessPolicy),
-    )
-    served = st.builds(
-        lambda workers, ps, evaluator: (
-            Strategy.PARAMETER_SERVER,
-            servers(workers, ps, evaluator=evaluator),
-            SuccessPolicy.CHIEF,
-        ),
-        st.integers(1, 2),
-        st.integers(1, 2),
-        st.booleans(),
-    )
-    alone = st.builds(
-        lambda workers, chief, policy: (Strategy.INDEPENDENT, gang(workers, chief=chief), policy),
-        st.integers(1, 3),
-        st.booleans(),
-        st.sampled_from(SuccessPolicy),
-    )
-    return st.one_of(mirrored, mirrored, served, alone)
-
-
-@st.composite
-def jobs(draw: st.DrawFn) -> TensorFlowJob:
-    strategy, specs, policy = draw(roles())
-    is_elastic = specs.worker is not None and specs.worker.min_replicas is not None
-    modes = [AgentMode.ENABLED] * 2 + [AgentMode.ENABLED if is_elastic else AgentMode.DISABLED]
-    return make_job(
-        specs,
-        strategy=strategy,
-        success=policy,
-        run_policy=RunPolicy(backoff_limit=draw(st.sampled_from([0, 2, 100, 100]))),
-        recovery=Recovery(
-            agent=draw(st.sampled_from(modes)),
-            hang_timeout_seconds=30,
-            start_timeout_seconds=60,
-        ),
-    )
 
 
 class Machine(RuleBasedStateMachine):
@@ -120,10 +66,7 @@ class Machine(RuleBasedStateMachine):
 
     @initialize(job=jobs(), seed=st.integers(0, 2**16), nodes=st.integers(1, 4))
     def submit(self, job: TensorFlowJob, seed: int, nodes: int) -> None:
-        script = Script(
-            strategy=job.spec.strategy, steps=40, saves_on_sigterm=seed % 3 > 0, reports=seed % 5 > 0
-        )
-        self.world = World(job, script, seed=seed, nodes=nodes)
+        self.world = World(job, script(job, seed), seed=seed, nodes=nodes)
         self.world.advance(START_SECONDS)
         Count.jobs += 1
 
@@ -158,6 +101,29 @@ class Machine(RuleBasedStateMachine):
     @rule(data=st.data())
     def program_is_frozen(self, data: st.DataObject) -> None:
         data.draw(st.sampled_from(self.world.living)).freeze()
+
+    @rule()
+    def next_training_gets_stuck(self) -> None:
+        self.world.stuck = 1
+
+    @precondition(lambda self: self.world.live_trainings)
+    @rule(data=st.data())
+    def training_gets_stuck(self, data: st.DataObject) -> None:
+        data.draw(st.sampled_from(self.world.live_trainings)).is_stuck = True
+
+    @precondition(lambda self: self.world.live_trainings)
+    @rule(
+        data=st.data(), busy=st.sampled_from(["evaluating", "saving"]), seconds=st.sampled_from([5.0, 45.0])
+    )
+    def training_is_busy(self, data: st.DataObject, busy: str, seconds: float) -> None:
+        data.draw(st.sampled_from(self.world.live_trainings)).pause(busy)
+        self.world.advance(seconds)
+
+    @precondition(lambda self: self.world.live_trainings)
+    @rule()
+    def trainings_go_on(self) -> None:
+        for one in self.world.live_trainings:
+            one.resume()
 
     # --- replicas
 
@@ -203,6 +169,12 @@ class Machine(RuleBasedStateMachine):
         seats = membership.seats(self.world.job.spec)
         self.world.doomed[data.draw(st.sampled_from(seats))] = times
 
+    @precondition(lambda self: self.world.has_agents)
+    @rule(data=st.data(), seconds=st.sampled_from([5.0, 40.0, 100.0, 200.0]))
+    def next_agents_are_late(self, data: st.DataObject, seconds: float) -> None:
+        seats = membership.seats(self.world.job.spec)
+        self.world.late[data.draw(st.sampled_from(seats))] = seconds
+
     @precondition(lambda self: self.world.has_agents and self._running())
     @rule(data=st.data())
     def agent_is_cut_off(self, data: st.DataObject) -> None:
@@ -220,7 +192,8 @@ class Machine(RuleBasedStateMachine):
     # --- nodes
 
     def _nodes(self, *, up: bool) -> list[str]:
-        return [one.name for one in self.world.cluster.nodes.values() if one.is_up is up]
+        nodes = self.world.cluster.nodes.values()
+        return [one.name for one in nodes if one.is_up is up and one.name != NEVER_USED]
 
     @precondition(lambda self: self._nodes(up=True))
     @rule(data=st.data())
@@ -237,6 +210,20 @@ class Machine(RuleBasedStateMachine):
     def node_is_back(self, data: st.DataObject) -> None:
         self.world.cluster.restore_node(data.draw(st.sampled_from(self._nodes(up=False))))
 
+    @rule(data=st.data())
+    def node_fills(self, data: st.DataObject) -> None:
+        name = data.draw(st.sampled_from([*self._nodes(up=True), *self._nodes(up=False)]))
+        self.world.cluster.nodes[name].is_full = True
+
+    @precondition(lambda self: self._full())
+    @rule(data=st.data())
+    def node_has_room(self, data: st.DataObject) -> None:
+        self.world.make_room(data.draw(st.sampled_from(self._full())))
+
+    def _full(self) -> list[str]:
+        nodes = self.world.cluster.nodes.values()
+        return [one.name for one in nodes if one.is_full and one.name != NEVER_USED]
+
     # --- the controller and the API server
 
     @precondition(lambda self: self.world.controller is not None)
@@ -249,33 +236,53 @@ class Machine(RuleBasedStateMachine):
     def controller_starts(self) -> None:
         self.world.start_controller()
 
+    @precondition(lambda self: self.world.has_agents and self.world.controller is not None)
+    @rule(seconds=st.sampled_from([0.1, 20.0, 58.0]))
+    def controller_is_upgraded(self, seconds: float) -> None:
+        self.world.replace_controller(back_within=seconds)
+
+    @precondition(lambda self: self.world.controller is not None)
+    @rule()
+    def controller_is_stopped(self) -> None:
+        self.world.stop_controller()
+
+    @precondition(lambda self: self.world.has_stopped_controller)
+    @rule()
+    def stopped_controller_goes_on(self) -> None:
+        self.world.wake_stopped_controller()
+        Count.old_leaders += 1
+
+    @precondition(lambda self: self.world.is_there)
     @rule()
     def reads_fall_behind(self) -> None:
         self.world.backend.fall_behind(self.world.key)
 
+    @precondition(lambda self: self.world.is_there)
     @rule()
     def reads_catch_up(self) -> None:
         self.world.backend.catch_up(self.world.key)
 
+    @precondition(lambda self: self.world.is_there)
     @rule(times=st.integers(1, 3))
     def somebody_else_writes(self, times: int) -> None:
         self.world.backend.interfere(self.world.key, times)
 
     # --- users
 
-    @precondition(lambda self: self.world.job.spec.replica_specs.worker is not None)
+    @precondition(lambda self: self.world.is_there and self.world.job.spec.replica_specs.worker is not None)
     @rule(workers=st.integers(1, 4))
-    def workers_are_scaled(self, workers: int) -> None:
-        self.world.backend.edit(self.world.key, lambda spec: _scaled(spec, workers))
+    def workers_arescaled(self, workers: int) -> None:
+        self.world.backend.edit(self.world.key, lambda spec: scaled(spec, workers))
 
+    @precondition(lambda self: self.world.is_there)
     @rule()
-    def job_is_suspended(self) -> None:
-        self.world.backend.edit(self.world.key, lambda spec: _suspended(spec, True))
+    def job_issuspended(self) -> None:
+        self.world.backend.edit(self.world.key, lambda spec: suspended(spec, True))
 
-    @precondition(lambda self: self.world.job.spec.run_policy.suspend)
+    @precondition(lambda self: self.world.is_there and self.world.job.spec.run_policy.suspend)
     @rule()
     def job_is_resumed(self) -> None:
-        self.world.backend.edit(self.world.key, lambda spec: _suspended(spec, False))
+        self.world.backend.edit(self.world.key, lambda spec: suspended(spec, False))
 
     @precondition(lambda self: self.world.controller is not None)
     @rule(chance=st.integers(0, 9))
@@ -299,17 +306,45 @@ class Machine(RuleBasedStateMachine):
             self._settle()
 
     def _settle(self) -> None:
-        """The faults stop: the job has to end, and nothing of it may go on.
+        """The faults stop: the job has to end, and nothing of it may go on."""
+        world = self.world
+        self._mend()
+        if world.is_there and world.job.spec.run_policy.suspend and not self._is_over():
+            world.wait_until(lambda: self._is_over() or self._is_empty(), SUSPEND_SECONDS)
+            Count.suspended += world.status.phase is Phase.SUSPENDED
+        if world.is_there:
+            world.backend.edit(world.key, lambda spec: suspended(spec, False))
+        status = world.finish(SETTLE_SECONDS)
+        truth.check_side_ends(world)
+        if world.job.spec.run_policy.ttl_seconds_after_finished is not None:
+            world.wait_until(lambda: not world.is_there, TTL_SECONDS)
+            assert not world.living
+            Count.removed += 1
+        Count.ended[status.phase.value] = Count.ended.get(status.phase.value, 0) + 1
+        Count.second_attempts += len(status.attempts) > 0
+        for ended in status.attempts:
+            Count.causes[ended.cause.value] = Count.causes.get(ended.cause.value, 0) + 1
 
-        Nobody can see that a program hangs which has never said that it made a step.
-        """
+    def _is_empty(self) -> bool:
+        return self.world.status.phase is Phase.SUSPENDED and not self.world.cluster.replicas(self.world.key)
+
+    def _mend(self) -> None:
+        """All that the world has to be rid of; what a controller has to see and to mend by itself stays."""
         world = self.world
         world.network.weather = FAIR
         world.network.cut.clear()
         world.doomed.clear()
+        world.late.clear()
+        world.stuck = 0
         for name in self._nodes(up=False):
             world.cluster.restore_node(name)
-        world.backend.catch_up(world.key)
+        for name in self._full():
+            world.make_room(name)
+        if world.is_there:
+            world.backend.catch_up(world.key)
+        for training in world.live_trainings:
+            if not self._will_be_seen(training):
+                training.resume()
         for one in world.living:
             if not (world.has_agents and world.script.reports and one.is_training):
                 one.thaw()
@@ -317,29 +352,17 @@ class Machine(RuleBasedStateMachine):
             world.start_controller()
         else:
             world.controller.calls_left = None
-        world.backend.edit(world.key, lambda spec: _suspended(spec, False))
-        status = world.finish(SETTLE_SECONDS)
-        Count.ended[status.phase.value] = Count.ended.get(status.phase.value, 0) + 1
-        Count.second_attempts += len(status.attempts) > 0
-        for ended in status.attempts:
-            Count.causes[ended.cause.value] = Count.causes.get(ended.cause.value, 0) + 1
 
-
-def _scaled(spec: JobSpec, workers: int) -> JobSpec:
-    found = spec.replica_specs.worker
-    assert found is not None
-    least = None if found.min_replicas is None else min(found.min_replicas, workers)
-    worker = replace(found, replicas=workers, min_replicas=least)
-    return replace(spec, replica_specs=replace(spec.replica_specs, worker=worker))
-
-
-def _suspended(spec: JobSpec, suspend: bool) -> JobSpec:
-    return replace(spec, run_policy=replace(spec.run_policy, suspend=suspend))
+    def _will_be_seen(self, training: Training) -> bool:
+        """That it makes no steps: not of an evaluator, nor while it says that it is busy."""
+        can_be_heard = self.world.has_agents and self.world.script.reports and not training.busy
+        return can_be_heard and not training.is_evaluation
 
 
 @pytest.fixture(autouse=True)
 def _fresh_count() -> None:
     Count.steps = Count.live_steps = Count.jobs = Count.second_attempts = 0
+    Count.suspended = Count.removed = Count.old_leaders = 0
     Count.ended, Count.causes = {}, {}
 
 
@@ -359,8 +382,10 @@ def test_random_histories_keep_the_invariants_and_end(capsys: pytest.CaptureFixt
     with capsys.disabled():
         print(
             f"\nsimulation: {Count.steps} steps, {Count.live_steps} in live jobs, {Count.jobs} jobs: {Count.ended}, "
-            f"{Count.second_attempts} with a restart: {Count.causes}"
+            f"{Count.second_attempts} with a restart: {Count.causes}; {Count.suspended} emptied by a suspension, "
+            f"{Count.removed} removed at last, {Count.old_leaders} old leaders woke up"
         )
     assert Count.live_steps >= AT_LEAST
     assert Count.second_attempts >= Count.jobs / 10
     assert len(Count.causes) >= 8
+    assert {Cause.HANG, Cause.START_TIMEOUT} <= set(Count.causes)
