@@ -19,6 +19,8 @@ SILENCE_SECONDS = 15.0
 MESSAGES_PER_SECOND = 20.0
 BURST = 60.0
 LARGE_CLUSTER = 32 * 1024
+LARGE_SECONDS = 2.0
+"""Whoever takes longer to hear a large wish holds up nobody else."""
 LARGE_AT_ONCE = 32
 """Of all links together: thousands that start at the same moment would else hold as many copies of a large cluster."""
 
@@ -121,8 +123,15 @@ class Link:
         if not _is_large(self._wish):
             await self._context.write(encode(self._wish))
             return
-        async with self._gate:
-            await self._context.write(encode(self._wish))
+        saying = None
+        try:
+            async with self._gate:
+                saying = asyncio.ensure_future(self._context.write(encode(self._wish)))
+                await asyncio.wait((saying,), timeout=LARGE_SECONDS)
+            await saying
+        finally:
+            if saying is not None:
+                saying.cancel()
 
 
 def _is_large(wish: Wanted) -> bool:

@@ -1,6 +1,6 @@
 """Signs that a program hangs: no step for too long, no first step, or job-control stop (SIGSTOP), which its agent sees.
 
-Called by `running` for the gang and by `sides` for each replica outside of it. A stop is recorded when it is first
+Called by `running` for the gang and by `side_runs` for each replica outside of it. A stop is recorded when it is first
 seen: it is told once, and counts from then on, also before the first step and in programs that report nothing. Pure.
 """
 
@@ -15,6 +15,7 @@ from orchestrator.core.actions import Event, EventType, Reason
 from orchestrator.core.cause import HALTED, End, Fate, MemberFate
 from orchestrator.core.observed import Agent
 from orchestrator.core.turn import Turn
+from orchestrator.protocol.datagrams import COMPILING
 
 OVERDUE_LOOK_SECONDS = 60.0
 """How often a program is looked at that ought to have made a step and has reported nothing: reports wake nobody."""
@@ -83,9 +84,9 @@ def late_end(
 
 
 def _is_slow(turn: Turn, one: MemberFate) -> bool:
-    """It reports, and has to make steps by itself, but has not made any."""
+    """It reports, and has to make steps by itself, but has not made any, and does nothing else either."""
     agent = turn.agents.get(one.member.uid)
-    if agent is None or one.fate is not Fate.ALIVE:
+    if agent is None or one.fate is not Fate.ALIVE or agent.busy not in ("", COMPILING):
         return False
     return membership.makes_steps(turn.spec, one.member.role) and agent.reported and agent.step is None
 

@@ -1,6 +1,6 @@
 """One seat and the replica in it: what it needs to become ready, and what it means if it never does.
 
-Called by `opening`, `running`, `sides` and `capacity`. A seat is filled only when it is empty. Pure.
+Called by whatever fills seats or looks at who is in them. A seat is filled only when it is empty. Pure.
 """
 
 from orchestrator.api.status import Cause, Member

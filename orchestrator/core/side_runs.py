@@ -19,6 +19,9 @@ from orchestrator.core.observed import Agent, Replica
 from orchestrator.core.turn import Turn
 from orchestrator.protocol.messages import SaveAndStop, Stop
 
+PAUSE_SECONDS = 1.0
+"""Between two runs of a program that has done its work and is to do it again."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -180,7 +183,8 @@ def _follow(turn: Turn, side: Side) -> Outcome:
         return Outcome(side, order=_run_order(turn, side), look_again=left)
     if found.fate is Fate.UNKNOWN and _was_heard_before(turn, side):
         return _await_start(turn, side)
-    return Outcome(side)
+    # One that is told to go and cannot be reached is lost, as soon as absence means anything.
+    return Outcome(side, look_again=turn.settling_left if found.end is not None else None)
 
 
 def _is_to_start_again(turn: Turn, side: Side) -> bool:
@@ -243,9 +247,10 @@ def _ended(turn: Turn, side: Side, end: End) -> Outcome:
     if forbidden is not None:
         return _over(turn, side, end, forbidden)
     side = _with_progress(turn, side)
-    restarts = (0 if side.progressed else side.restarts_in_a_row) + end.cause.is_restart
+    is_done = end.cause is Cause.PROGRAM_EXIT and end.exit_code == 0
+    restarts = 0 if is_done else (0 if side.progressed else side.restarts_in_a_row) + end.cause.is_restart
     is_vain = end.cause.is_disruption and not side.progressed and not end.by_order
-    wait = policies.backoff(restarts) if end.cause.is_restart else 0.0
+    wait = PAUSE_SECONDS if is_done else policies.backoff(restarts) if end.cause.is_restart else 0.0
     replica = turn.replicas.get(side.uid)
     stays = turn.has_agents and replica is not None and seating.is_staying(replica)
     after = replace(
@@ -289,8 +294,9 @@ def _saved(turn: Turn, side: Side) -> int:
 
 
 def event(turn: Turn, end: End, reason: Reason, message: str) -> Event:
+    is_done = end.cause is Cause.PROGRAM_EXIT and end.exit_code == 0
     return Event(
-        type=EventType.WARNING,
+        type=EventType.NORMAL if is_done else EventType.WARNING,
         reason=reason,
         message=message,
         attempt=turn.attempt.number if turn.attempt else 0,

@@ -66,6 +66,7 @@ class LifeFold:
         end = self.ended_at or now
         return Context(
             attempt=self.status.attempt,
+            learning_since=_learning_since(self.status),
             lost_steps=self._lost_steps,
             running=end - self.running_at if self.running_at and end else None,
         )
@@ -150,3 +151,10 @@ def _submitted(job: TensorFlowJob) -> datetime | None:
 
 def elapsed(start: datetime, end: datetime) -> float:
     return max(end - start, timedelta()).total_seconds()
+
+
+def _learning_since(status: JobStatus) -> int:
+    """The attempt in which the weights began that were trained last: what was measured before is not theirs."""
+    opened = [one for one in status.attempts if one.opened]
+    newest = status.attempt or (opened[-1] if opened else None)
+    return newest.number if newest is not None and newest.restore_step is None else 0

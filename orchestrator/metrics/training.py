@@ -27,9 +27,13 @@ _RANKS = {role: rank for rank, role in enumerate(Role)}
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
-    """What the recorded status adds to the reports. `running`: wall time since the job first ran."""
+    """What the recorded status adds to the reports. `running`: wall time since the job first ran.
+
+    `learning_since`: the first attempt whose metrics are those of the present weights.
+    """
 
     attempt: Attempt | None = None
+    learning_since: int = 0
     lost_steps: int = 0
     running: timedelta | None = None
 
@@ -158,15 +162,9 @@ class TrainingFold:
         return _total_steps([fold.current.latest for fold in self._training() if fold.current.latest])
 
     def _metrics(self, context: Context) -> dict[str, float]:
-        since = self._learning_since(context)
+        since = 0 if self.is_independent else context.learning_since
         found = {name: self._metric(name, since) for name in self.names if name in self._seen_names}
         return {name: value for name, value in found.items() if value is not None and math.isfinite(value)}
-
-    def _learning_since(self, context: Context) -> int:
-        """The attempt in which the weights began that are trained now: what was measured before is not theirs."""
-        attempt = context.attempt
-        is_fresh = attempt is not None and attempt.restore_step is None and not self.is_independent
-        return attempt.number if attempt is not None and is_fresh else 0
 
     def _metric(self, name: str, since: int) -> float | None:
         """Who counts runs of his own, as workers of ParameterServer do, may speak whenever he has begun."""

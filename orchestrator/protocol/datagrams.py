@@ -30,6 +30,9 @@ from orchestrator.protocol.fields import (
 )
 
 MAX_DATAGRAM_BYTES = 16 * 1024
+COMPILING = "compiling"
+UNOBSERVED = "unobserved"
+"""What a program is busy with of which nobody knows any more whether it makes steps."""
 STEP_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
 """Upper bounds in seconds of the step-duration histogram; the last, +Inf, is implied."""
 SAVE_BUCKETS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0)
@@ -39,9 +42,11 @@ BUILT_IN_METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 __all__ = [
     "BUILT_IN_METRICS",
+    "COMPILING",
     "MAX_DATAGRAM_BYTES",
     "SAVE_BUCKETS",
     "STEP_BUCKETS",
+    "UNOBSERVED",
     "Checkpointed",
     "Datagram",
     "ProtocolError",
@@ -61,7 +66,7 @@ class Checkpointed:
 
 @dataclass(frozen=True)
 class Datagram:
-    """Any of these; absent means unchanged. `busy`: "" | compiling | evaluating | saving | stopping."""
+    """Any of these; absent means unchanged. `busy`: "" | compiling | evaluating | saving | stopping | unobserved."""
 
     attempt: Optional[int] = None
     pid: Optional[int] = None

@@ -29,7 +29,6 @@ class CheckpointCallback:
     """
 
     async_safe = True
-    _supports_tf_logs = True
 
     model: Any
     params: Dict[str, Any]
@@ -47,6 +46,7 @@ class CheckpointCallback:
         initial_step: Optional[int] = None,
     ) -> None:
         super().__init__()
+        self._supports_tf_logs = True  # see ReportCallback
         self._checkpointer = checkpointer or Checkpointer()
         self._every = context().checkpoint_every_steps if every_steps is None else every_steps
         self._extra = extra

@@ -10,8 +10,10 @@ from __future__ import annotations
 import functools
 import sys
 import time
+from contextlib import suppress
 from typing import Any, Callable, Dict, Mapping, Optional, TypeVar, cast
 
+from orchestrator.protocol.datagrams import COMPILING, UNOBSERVED
 from orchestrator.train.keras_base import with_keras_base
 from orchestrator.train.reporter import Reporter, current
 from orchestrator.train.steps import StepCount, steps_per_execution
@@ -21,7 +23,10 @@ Hook = TypeVar("Hook", bound=Callable[..., None])
 
 
 def _harmless(hook: Hook) -> Hook:
-    """Reporting never fails a `fit`: at the first error it says so, once, and is over."""
+    """Reporting never fails a `fit`: at the first error it says so, once, and is over.
+
+    Nobody can tell from then on whether the training goes on, so it must not be taken for one that hangs.
+    """
 
     @functools.wraps(hook)
     def guarded(self: Any, *arguments: Any, **named: Any) -> None:
@@ -32,6 +37,8 @@ def _harmless(hook: Hook) -> Hook:
         except Exception as error:
             self.is_broken = True
             print(f"tfo: no more reports: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            with suppress(Exception):
+                self._reporter.set_busy(UNOBSERVED)
 
     return cast("Hook", guarded)
 
@@ -46,8 +53,6 @@ class ReportCallback:
 
     async_safe = True
     """Tells Keras 3 that finished batches may be handed over from its thread pool."""
-    _supports_tf_logs = True
-    """Tells tf_keras not to convert the logs of every batch."""
 
     is_broken = False
     """An error of ours has ended the reports of this `fit`."""
@@ -68,6 +73,8 @@ class ReportCallback:
         initial_step: Optional[int] = None,
     ) -> None:
         super().__init__()
+        # Tells tf_keras, whose own __init__ says the opposite, not to convert the logs of every batch.
+        self._supports_tf_logs = True
         self._total_steps = total_steps
         self._examples_per_step = examples_per_step or 0.0
         self._count = StepCount(initial_step)
@@ -85,7 +92,7 @@ class ReportCallback:
         self._is_compiling = True
         self._log_scale = batch_log_scale(self.model)
         self._epoch_steps = self.params.get("steps") if self.params else None
-        self._reporter.set_busy("compiling")
+        self._reporter.set_busy(COMPILING)
 
     @_harmless
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
@@ -142,7 +149,7 @@ class ReportCallback:
             seconds / steps if seconds else None,
             steps * self._examples_per_step,
         )
-        if self._reporter.busy == "compiling":
+        if self._reporter.busy == COMPILING:
             self._reporter.set_busy("")
         if self._reporter.is_due_after(self._count.completed):
             self._reporter.set_metrics(self._batch_metrics())

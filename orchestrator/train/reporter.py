@@ -191,6 +191,7 @@ class Reporter:
             return False
         with self._lock:
             self._next = self._clock() + self._interval
+            self._is_step_said = self._is_step_said or self._standing.step is not None
             if not self._ownership.is_held():
                 return False
             while self._send_one():
@@ -256,7 +257,6 @@ class Reporter:
         fraction = self._increments.examples % 1.0
         self._increments = Increments(examples=fraction)
         self._metrics = {}
-        self._is_step_said = self._is_step_said or self._standing.step is not None
         for queue in (self._checkpoints, self._notes):
             if queue:
                 queue.popleft()

@@ -126,7 +126,12 @@ def _score(training: Training, me: Context) -> Scores:
     if me.is_leader:
         current().add_note(done)
     # No step: that this attempt starts where it ends is known from its record.
-    report(total_steps=training.plan.total_steps, val_loss=scores.val_loss, val_accuracy=scores.val_accuracy)
+    report(
+        total_steps=training.plan.total_steps,
+        busy="evaluating",
+        val_loss=scores.val_loss,
+        val_accuracy=scores.val_accuracy,
+    )
     return scores
 
 

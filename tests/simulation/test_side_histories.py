@@ -18,7 +18,7 @@ from orchestrator.api.types import (
     SuccessPolicy,
     TensorFlowJob,
 )
-from orchestrator.core.actions import Reason
+from orchestrator.core.actions import EventType, Reason
 from orchestrator.core.observed import Disruption
 from tests.simulation.jobs import WITHOUT_AGENTS, gang, make_job, servers
 from tests.simulation.programs import Script
@@ -296,3 +296,7 @@ def test_an_evaluator_whose_restart_policy_is_always_starts_again_after_exit_cod
     found = side(world, "evaluator-0")
     assert (status.phase, status.restarts, found.restarts, found.exit_code) == (Phase.SUCCEEDED, 0, 1, None)
     assert [run for (seat, run) in world.ledger.starts if seat[0] is Role.EVALUATOR] == [1, 2]
+    told = [one for one in world.all_events() if one.reason is Reason.SIDE_RESTART]
+    assert [(one.type, one.message) for one in told] == [
+        (EventType.NORMAL, "evaluator-0 exited with code 0; it restarts alone")
+    ]

@@ -107,6 +107,24 @@ def test_a_replica_that_reports_but_makes_no_first_step_did_not_start_in_time() 
     assert world.status.restarts == 1
 
 
+def test_a_replica_that_is_busy_with_something_else_than_its_first_step_is_not_late() -> None:
+    for busy, restarts in (("evaluating", 0), ("unobserved", 0), ("compiling", 1)):
+        world = alone(recovery=Recovery(start_timeout_seconds=60, hang_timeout_seconds=0))
+        world.tell("worker-1", reported=True, busy=busy)
+        world.step(60)
+        assert (busy, side(world, "worker-1").restarts) == (busy, restarts)
+
+
+def test_one_that_is_told_to_go_and_cannot_be_reached_is_looked_at_when_absence_means_something() -> None:
+    world = alone(recovery=Recovery(start_timeout_seconds=0, hang_timeout_seconds=0))
+    world.others["leader_since"] = world.now
+    world.set("worker-1", disruption=Disruption.NODE_LOST, deleting=True)
+    world.cut("worker-1")
+    assert world.step(1).requeue_after == 59
+    world.step(59)
+    assert side(world, "worker-1").cause is Cause.NODE_LOST
+
+
 def test_a_replica_that_does_not_start_its_program_did_not_start_in_time() -> None:
     world = alone(recovery=Recovery(start_timeout_seconds=60, hang_timeout_seconds=0))
     world.exit("worker-1")

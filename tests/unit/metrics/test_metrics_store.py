@@ -158,6 +158,9 @@ def test_what_was_measured_of_weights_that_are_lost_is_shown_no_more(
     again = replaced(RUNNING, attempt=build_attempt(2, restore_step=restored))
     store.observe_status(build_job(), again, later(10))
     assert store.progress(KEY.uid).loss == loss
+    ended = (replace(build_ended(2), restore_step=restored),)
+    store.observe_status(build_job(), replaced(RUNNING, attempt=None, attempts=ended), later(11))
+    assert store.progress(KEY.uid).loss == loss
     store.fold(KEY, Role.CHIEF, 0, build_report(2, 1, 1, metrics={"loss": 2.0}), later(12))
     assert store.progress(KEY.uid).loss == "2"
 

@@ -191,15 +191,19 @@ def test_callbacks_belong_to_the_keras_of_the_program(
 
 
 def test_an_error_of_ours_ends_the_reports_and_not_the_training(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], listener: Listener
 ) -> None:
     def fail(*_: object) -> None:
         raise TypeError("only 0-dimensional arrays")
 
+    reporter = Reporter(listener.path)
+    monkeypatch.setattr("orchestrator.train.report_callback.current", lambda: reporter)
     callback = ReportCallback()
     monkeypatch.setattr(callback, "_add_steps", fail)
     Fit(epochs=2, batches=5)(callback)
+    assert [each.busy for each in listener.heard()] == ["compiling", "unobserved"], "it is not known to hang"
     assert capsys.readouterr().err == "tfo: no more reports: TypeError: only 0-dimensional arrays\n"
+    reporter.close()
 
 
 def test_saves_happen_at_multiples_and_at_the_end(tmp_path: Path) -> None:
