@@ -215,4 +215,5 @@ class Ledger:
     def _same_map(self, program: Program, attempt: int) -> None:
         """I12: all who run in one attempt have the same cluster map, which never has the evaluator in it."""
         assert Role.EVALUATOR.value not in program.cluster
-        assert self.maps.setdefault(attempt, str(program.cluster)) == str(program.cluster)
+        known = self.maps.setdefault(attempt, str(program.cluster))
+        assert known == str(program.cluster), f"I12: {program.seat} has another map"

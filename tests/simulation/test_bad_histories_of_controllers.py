@@ -55,10 +55,7 @@ def test_bad_history_06_controller_upgrade_with_1000_pods() -> None:
     world.advance(125)
     assert (len(world.living), len(uids(world))) == (999, 1000)
     before = uids(world)
-    world.kill_controller()
-    for number, uid in enumerate(before):
-        world.bring_back(uid, 0.5 + number % ALMOST_SETTLED)
-    leader = world.start_controller()
+    leader = world.replace_controller(lambda uid: 0.5 + before.index(uid) % ALMOST_SETTLED)
     world.advance(62)
     status = world.status
     assert (status.phase, status.restarts, status.disruptions, status.attempts) == (Phase.RUNNING, 0, 0, ())
@@ -73,7 +70,7 @@ def test_bad_history_06_upgrade_while_an_attempt_is_about_to_open() -> None:
     lose_a_seat(world, "worker-2")
     world.advance(150)
     before = uids(world)
-    world.replace_controller(back_within=ALMOST_SETTLED)
+    world.replace_controller(lambda uid: ALMOST_SETTLED)
     world.advance(70)
     assert uids(world) == before
     make_room(world)
@@ -87,8 +84,8 @@ def test_bad_history_06_nobody_is_left_out_for_coming_back_late() -> None:
     world.advance(8)
     lose_a_seat(world, "worker-2")
     world.advance(40)
-    world.replace_controller(back_within=0.1)
-    world.bring_back(world.replica("worker-1").uid, ALMOST_SETTLED)
+    late = world.replica("worker-1").uid
+    world.replace_controller(lambda uid: ALMOST_SETTLED if uid == late else 0.1)
     world.wait_until(lambda: 2 in world.ledger.records)
     assert [one.name for one in world.ledger.records[2].members] == ["worker-0", "worker-1"]
 
@@ -98,8 +95,7 @@ def test_bad_history_06_a_drain_right_after_the_upgrade_still_saves() -> None:
     world = World(make_job(), Script(steps=60, save_every=50))
     world.advance(20)
     drained = world.replica("worker-1").uid
-    world.replace_controller(back_within=0.1)
-    world.bring_back(drained, 20.0)
+    world.replace_controller(lambda uid: 20.0 if uid == drained else 0.1)
     world.advance(1)
     world.cluster.disrupt(drained, Disruption.PREEMPTED)
     status = world.finish()

@@ -239,7 +239,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.world.has_agents and self.world.controller is not None)
     @rule(seconds=st.sampled_from([0.1, 20.0, 58.0]))
     def controller_is_upgraded(self, seconds: float) -> None:
-        self.world.replace_controller(back_within=seconds)
+        self.world.replace_controller(lambda uid: self.world.chance.uniform(0.0, seconds))
 
     @precondition(lambda self: self.world.controller is not None)
     @rule()

@@ -177,12 +177,12 @@ class World(AgentWorld):
         self.wake()
         return self.controller
 
-    def replace_controller(self, back_within: float) -> Controller:
-        """An upgrade: a new leader at once, and every agent finds it at a moment of its own within this time."""
+    def replace_controller(self, back_after: Callable[[str], float]) -> Controller:
+        """An upgrade: a new leader at once, and each agent (by UID) finds it after so many seconds."""
         self.kill_controller()
         for uid, agent in self.agents.items():
             if not agent.is_dead:
-                self.bring_back(uid, self.chance.uniform(0.0, back_within))
+                self.bring_back(uid, back_after(uid))
         return self.start_controller()
 
     def bring_back(self, uid: str, seconds: float) -> None:
