@@ -322,8 +322,11 @@ class Machine(RuleBasedStateMachine):
             Count.removed += 1
         Count.ended[status.phase.value] = Count.ended.get(status.phase.value, 0) + 1
         Count.second_attempts += len(status.attempts) > 0
-        for ended in status.attempts:
-            Count.causes[ended.cause.value] = Count.causes.get(ended.cause.value, 0) + 1
+        ends = [one.cause for one in world.ledger.ended.values()] + [
+            one.cause for one in world.ledger.side_ends if one.cause
+        ]
+        for cause in ends:
+            Count.causes[cause.value] = Count.causes.get(cause.value, 0) + 1
 
     def _is_empty(self) -> bool:
         return self.world.status.phase is Phase.SUSPENDED and not self.world.cluster.replicas(self.world.key)
