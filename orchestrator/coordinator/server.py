@@ -228,7 +228,7 @@ class Coordinator:
 
     def _hear(self, job_uid: str, entry: Entry, message: Message) -> Result:
         if isinstance(message, State):
-            if entry.hear_state(message, self._clock()):
+            if entry.hear_state(message, self._clock(), monotonic()):
                 self._on_change(job_uid)
             return Result.ACCEPTED
         if not isinstance(message, Report):

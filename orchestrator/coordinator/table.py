@@ -11,6 +11,8 @@ from orchestrator.coordinator.authentication import ReplicaId
 from orchestrator.core.observed import Agent
 from orchestrator.protocol.messages import ProgramState, Report, State
 
+CATCH_UP_SECONDS = 5.0
+"""Within which an agent that has come back has sent its Report too."""
 LONGEST_SECONDS = 30 * 24 * 3600.0
 """An agent that says that its program ended longer ago than this is believed no further."""
 
@@ -19,7 +21,7 @@ LONGEST_SECONDS = 30 * 24 * 3600.0
 class Entry:
     """One agent. `since`: when its present (attempt, program state) was first seen; an exited program's is its end.
 
-    `reported_at`: monotonic.
+    `reported_at`, `connected_at`: monotonic.
     """
 
     replica: ReplicaId
@@ -29,17 +31,20 @@ class Entry:
     lost_at: datetime | None = None
     report: Report | None = None
     reported_at: float = 0.0
+    connected_at: float = 0.0
 
     def lose(self, now: datetime, silence: float = 0.0) -> None:
         """Its stream has ended, after so many seconds in which nothing was heard."""
         self.connected, self.lost_at = False, now - timedelta(seconds=silence)
 
-    def hear_state(self, state: State, now: datetime) -> bool:
+    def hear_state(self, state: State, now: datetime, monotonic: float) -> bool:
         """Whether it says anything new, apart from what the agent itself costs and what changes by time alone.
 
         Only now is the agent connected: before its State nobody knows what it is doing.
         """
         was_connected, self.connected, self.lost_at = self.connected, True, None
+        if not was_connected:
+            self.connected_at = monotonic
         if self.since is None or (state.attempt, state.state) != (self.state.attempt, self.state.state):
             self.since = begun(state, now)
         old = replace(
@@ -88,10 +93,14 @@ class Entry:
         )
 
     def _silence(self, report: Report | None, monotonic: float) -> float | None:
-        """Seconds since the last step; they go on counting only while somebody would tell us of the next one."""
+        """Seconds since the last step; they go on counting only while somebody would tell us of the next one.
+
+        An agent that comes back says its State first: what its program has done meanwhile it tells a moment later.
+        """
         if report is None or report.seconds_since_step is None:
             return None
-        since = max(0.0, monotonic - self.reported_at) if self.connected else 0.0
+        is_up_to_date = self.connected and monotonic - self.connected_at >= CATCH_UP_SECONDS
+        since = max(0.0, monotonic - self.reported_at) if is_up_to_date else 0.0
         return report.seconds_since_step + since
 
 

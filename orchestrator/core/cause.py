@@ -160,12 +160,19 @@ def _bare_fate(turn: Turn, member: Member, run: int, replica: Replica | None) ->
     if replica is None or replica.phase.is_terminal:
         found = _gone_fate(turn, member, run, replica, None)
         is_told = found.fate is Fate.ENDED and _is_deleted_survivor(turn, replica)
-        return MemberFate(member, Fate.TOLD) if is_told else found
+        return MemberFate(member, Fate.TOLD) if is_told or _has_obeyed(turn, found, replica) else found
     announced = _announced(turn, member, replica, None)
     if announced is not None and announced.cause is Cause.NODE_LOST:
         return MemberFate(member, Fate.ENDED, announced)
     fate = Fate.ALIVE if replica.phase is ReplicaPhase.RUNNING else Fate.WAITING
     return MemberFate(member, fate, announced)
+
+
+def _has_obeyed(turn: Turn, found: MemberFate, replica: Replica | None) -> bool:
+    """Exit 0 of a pod that we have asked to stop is no success: many programs answer SIGTERM so."""
+    if found.fate is not Fate.SUCCEEDED or replica is None or turn.attempt is None:
+        return False
+    return turn.attempt.stopping is not None and replica.deleting and not replica.foreign_deletion
 
 
 def _is_deleted_survivor(turn: Turn, replica: Replica | None) -> bool:

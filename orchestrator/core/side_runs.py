@@ -183,8 +183,8 @@ def _follow(turn: Turn, side: Side) -> Outcome:
         return Outcome(side, order=_run_order(turn, side), look_again=left)
     if found.fate is Fate.UNKNOWN and _was_heard_before(turn, side):
         return _await_start(turn, side)
-    # One that is told to go and cannot be reached is lost, as soon as absence means anything.
-    return Outcome(side, look_again=turn.settling_left if found.end is not None else None)
+    # One that cannot be reached and was told by others to go is lost, as soon as absence means anything.
+    return Outcome(side, look_again=turn.settling_left or None)
 
 
 def _is_to_start_again(turn: Turn, side: Side) -> bool:

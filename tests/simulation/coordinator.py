@@ -30,7 +30,7 @@ class SimulatedCoordinator:
         entry = self._entries.setdefault(replica.uid, Entry(replica))
         if isinstance(message, State):
             self._heard_at[replica.uid] = self.clock.seconds
-            has_changed = entry.hear_state(message, self.clock())
+            has_changed = entry.hear_state(message, self.clock(), self.clock.seconds)
             self._say(replica.uid)
             if has_changed:
                 self.on_change()

@@ -313,3 +313,20 @@ def test_orders_of_earlier_controllers_are_not_held_against_the_job(policy: Rest
         world.wait_until(lambda number=number: len(world.status.attempts) == number)  # type: ignore[misc]  # mypy cannot infer such a lambda
     status = world.finish()
     assert (status.phase, status.restarts, status.disruptions) == (Phase.SUCCEEDED, 0, 6)
+
+
+@pytest.mark.parametrize("strategy", [Strategy.MULTI_WORKER_MIRRORED, Strategy.INDEPENDENT])
+def test_without_agents_exit_0_on_our_sigterm_is_no_success(strategy: Strategy) -> None:
+    """Many programs answer SIGTERM so; a suspension must not make the job succeed."""
+    success = SuccessPolicy.ALL_WORKERS if strategy is Strategy.INDEPENDENT else SuccessPolicy.CHIEF
+    specs = gang(2, chief=strategy is not Strategy.INDEPENDENT)
+    job = make_job(specs, strategy=strategy, success=success, recovery=WITHOUT_AGENTS)
+    script = Script(strategy=strategy, steps=200, saves_on_sigterm=False, exit_terminated=0)
+    world = World(job, script)
+    world.advance(8)
+    world.backend.edit(world.key, lambda spec: replace(spec, run_policy=RunPolicy(suspend=True)))
+    world.advance(60)
+    assert world.status.phase is Phase.SUSPENDED
+    world.backend.edit(world.key, lambda spec: replace(spec, run_policy=RunPolicy()))
+    assert world.finish().phase is Phase.SUCCEEDED
+    assert world.furthest_step == 200

@@ -162,6 +162,7 @@ def test_an_end_that_is_told_and_announced_is_waited_for() -> None:
     world.set("worker-1", deleting=True, foreign_deletion=True)
     world.exit("worker-1", 143, asked=True)
     assert world.order(world.step(), "worker-1") is None
+    assert world.step().requeue_after != 0
     world.lose("worker-1")
     world.step()
     assert (side(world, "worker-1").cause, world.status.disruptions) == (Cause.EVICTED, 1)
