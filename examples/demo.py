@@ -128,7 +128,8 @@ def main() -> int:
     parser.add_argument("--runs-dir", type=Path, default=Path("tfo-runs"))
     words = parser.parse_args()
     run_folder = next_run(words.runs_dir)
-    command = ["tfo", "run", str(EXAMPLES / "cnn.yaml"), "--runs-dir", str(words.runs_dir)]
+    job = os.path.relpath(EXAMPLES / "cnn.yaml")
+    command = ["tfo", "run", job, "--runs-dir", str(words.runs_dir)]
     if words.kill:
         print("At a third of the steps this demo kills worker-1 (make demo KILL=0: it does not).")
     print(f"$ {' '.join(command[:3])}", flush=True)
