@@ -10,9 +10,11 @@ import os
 import select
 import socket
 from contextlib import suppress
+from time import monotonic
 from typing import Optional
 
 CONNECT_SECONDS = 10.0
+_DYING_SECONDS = 2.0
 _READ_BYTES = 64 * 1024
 _UNIX = "unix:"
 
@@ -106,14 +108,32 @@ def remove_socket(address: str) -> None:
     """
     if not address.startswith(_UNIX):
         return
+    if _may_be_alive(address):
+        return
     path = address[len(_UNIX) :]
-    try:
-        connect(address).close()
-        return
-    except (ConnectionRefusedError, FileNotFoundError):
-        pass
-    except OSError:
-        return
     for remove, what in ((os.unlink, path), (os.rmdir, os.path.dirname(path))):
         with suppress(OSError):
             remove(what)
+
+
+def _may_be_alive(address: str) -> bool:
+    """Whether somebody listens, or nobody could find out.
+
+    A killed coordinator can still have its socket open when its agents hear of its death: the kernel closes a process's
+    descriptors one by one. Such a one lets a connection in and ends it without a word; one that lives speaks first, as
+    every HTTP/2 server does.
+    """
+    limit = monotonic() + _DYING_SECONDS
+    while monotonic() < limit:
+        try:
+            with connect(address) as made:
+                made.settimeout(_DYING_SECONDS)
+                if made.recv(1):
+                    return True
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+        except ConnectionResetError:
+            continue
+        except OSError:
+            return True
+    return True
