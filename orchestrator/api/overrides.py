@@ -24,7 +24,11 @@ _PART = re.compile(r'([^.\[\]"]+)|\["([^"]*)"\]|\[([0-9]{1,6})\]')
 
 
 class Overridden(msgspec.Struct, frozen=True):
-    """The changed job, and for each path that was set the assignment as it was given."""
+    """The changed job, and for each path that was set the assignment as it was given.
+
+    The path is that of the outermost thing which the assignment brought into being: what is missing in there is its
+    fault too.
+    """
 
     job: TensorFlowJob
     errors: tuple[FieldError, ...]
@@ -45,12 +49,13 @@ def apply(job: TensorFlowJob, assignments: Sequence[str]) -> Overridden:
     errors: list[FieldError] = []
     origins: list[tuple[Path, str]] = []
     for assignment in assignments:
-        position = Position(f"--set {quote(assignment)[1:-1]}")
+        position = locate_assignment(assignment)
         found = Errors()
         try:
             path, value = _split(assignment)
-            job = cast("TensorFlowJob", _Assignment(value, position, found).set(job, path))
-            origins.append((path, position.file))
+            one = _Assignment(value, position, found)
+            job = cast("TensorFlowJob", one.set(job, path))
+            origins.append((one.origin or path, position.file))
         except _Misplaced as misplaced:
             found.add(misplaced.path, misplaced.message, position)
         except _Unreadable:
@@ -60,15 +65,19 @@ def apply(job: TensorFlowJob, assignments: Sequence[str]) -> Overridden:
 
 
 def overlay(locate: Locator, changed: Overridden) -> Locator:
-    """Points at the assignment for what was assigned, at the source for the rest."""
+    """Points at the assignment for what was assigned, the last one as it won, and at the source for the rest."""
 
     def find(path: Path) -> Position:
-        for origin, assignment in changed.origins:
+        for origin, assignment in reversed(changed.origins):
             if path[: len(origin)] == origin:
                 return Position(assignment)
         return locate(path)
 
     return find
+
+
+def locate_assignment(assignment: str) -> Position:
+    return Position(f"--set {quote(assignment)[1:-1]}")
 
 
 def workload_args(
@@ -79,7 +88,7 @@ def workload_args(
     values: dict[str, ArgumentValue] = {}
     errors = Errors()
     for assignment in assignments:
-        position = Position(f"--set {quote(assignment)[1:-1]}")
+        position = locate_assignment(assignment)
         key, separator, text = assignment.partition("=")
         argument = workload.find_argument(key.strip())
         try:
@@ -125,12 +134,13 @@ class _Unreadable(Exception):
 
 
 class _Assignment:
-    """One value on its way into the job."""
+    """One value on its way into the job. `origin`: see Overridden; empty where only a value changed."""
 
     def __init__(self, text: str, position: Position, errors: Errors) -> None:
         self._text = text
         self._errors = errors
         self._reader = Reader(position.file, errors)
+        self.origin: Path = ()
 
     def set(self, job: TensorFlowJob, path: Path) -> msgspec.Struct:
         return self._set_field(job, path, ())
@@ -141,7 +151,10 @@ class _Assignment:
         if not isinstance(key, str) or key not in fields:
             raise _Misplaced((*path, key), _say_unknown(struct, str(key), path))
         field = fields[key]
-        value = self._set(field.type, getattr(struct, field.name), rest[1:], (*path, key))
+        current = getattr(struct, field.name)
+        if current == field.default:
+            self._begin((*path, key))
+        value = self._set(field.type, current, rest[1:], (*path, key))
         return replace(struct, **{field.name: value})
 
     def _set(self, type_: inspect.Type, current: object, rest: Path, path: Path) -> object:
@@ -157,6 +170,8 @@ class _Assignment:
             items = list(cast("tuple[object, ...]", current))
             return tuple(self._set_item(type_.item_type, items, rest, path))
         if isinstance(type_, inspect.AnyType):
+            if not isinstance(current, list if isinstance(rest[0], int) else dict):
+                self._begin(path)
             if isinstance(rest[0], int):
                 return self._set_item(type_, current if isinstance(current, list) else [], rest, path)
             return self._set_entry(type_, current if isinstance(current, dict) else {}, rest, path)
@@ -164,6 +179,8 @@ class _Assignment:
 
     def _set_entry(self, type_: inspect.Type, current: JsonObject, rest: Path, path: Path) -> object:
         key = str(rest[0])
+        if key not in current:
+            self._begin((*path, key))
         value = self._set(type_, current.get(key), rest[1:], (*path, key))
         return {**current, key: value}
 
@@ -174,9 +191,15 @@ class _Assignment:
             raise _Misplaced(
                 (*path, index), f"{format_path(path)} is a list of {len(items)}; write [0] and so on"
             )
+        if index == len(items):
+            self._begin((*path, index))
         current = items[index] if index < len(items) else None
         value = self._set(type_, current, rest[1:], (*path, index))
         return [*items[:index], value, *items[index + 1 :]]
+
+    def _begin(self, path: Path) -> None:
+        """Nothing stood at `path` before."""
+        self.origin = self.origin or path
 
     def _read(self, type_: inspect.Type, path: Path) -> object:
         value = self._reader.read(type_, self._compose(type_, path), path)

@@ -36,7 +36,7 @@ def origins(job: TensorFlowJob, options: JobOptions) -> Iterator[tuple[Path, str
     for role, count, own in (("worker", options.workers, specs.worker), ("ps", options.ps, specs.ps)):
         if count is not None:
             yield (*_ROLES, role, *(("replicas",) if own else ())), f"--{_FLAGS[role]} {count}"
-    if options.evaluator:
+    if options.evaluator and specs.evaluator is None:
         yield (*_ROLES, "evaluator"), "--evaluator"
     if options.gpus is not None:
         for role in ("chief", "worker"):

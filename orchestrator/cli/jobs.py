@@ -101,7 +101,7 @@ def _from_workload(name: str, options: JobOptions) -> _Source:
 
 def _locator(assignments: Sequence[str]) -> Locator:
     """An argument stands where it was set."""
-    places = {one.partition("=")[0].strip(): Position(f"--set {one}") for one in assignments}
+    places = {one.partition("=")[0].strip(): overrides.locate_assignment(one) for one in assignments}
 
     def find(path: FieldPath) -> Position:
         name = str(path[len(_ARGS)]) if path[: len(_ARGS)] == _ARGS and len(path) > len(_ARGS) else ""

@@ -122,12 +122,17 @@ def test_what_the_schema_refuses_has_an_error_at_that_place(
         assert all(error.position is not None for error in errors)
 
 
-@given(jobs(), st.sampled_from(["runPolicy.backoffLimit=7", "checkpoint.keep=7", "metadata.labels.a=7"]))
+@given(
+    jobs(),
+    st.sampled_from(["spec.runPolicy.backoffLimit=7", "spec.checkpoint.keep=7", "metadata.labels.a=7"]),
+)
 def test_assignments_change_only_what_they_name(job: TensorFlowJob, assignment: str) -> None:
     result = apply(job, [assignment])
     assert result.errors == ()
     before, after = dump(job), dump(result.job)
-    path = result.origins[0][0]
+    path = tuple(assignment.removesuffix("=7").split("."))
+    [(origin, _)] = result.origins
+    assert path[: len(origin)] == origin
     assert str(_at(after, path)) == "7"
     _at(after, path[:-1]).pop(path[-1])
     parent: Any = before

@@ -3,7 +3,7 @@
 import pytest
 
 from orchestrator.api import overrides
-from orchestrator.api.errors import Position
+from orchestrator.api.errors import Path, Position
 from orchestrator.api.types import (
     CleanPodPolicy,
     ExitCodeAction,
@@ -191,6 +191,47 @@ def test_what_was_set_is_found_at_its_assignment_and_the_rest_in_the_file() -> N
         == "--set replicaSpecs.worker={replicas: 5}"
     )
     assert str(locate(("spec", "replicaSpecs"))) == "job.yaml:1:1"
+
+
+@pytest.mark.parametrize(
+    ("assignment", "path"),
+    [
+        ("recovery.exitCodes[0].action=Fail", ("spec", "recovery", "exitCodes", 0, "codes")),
+        ("template.spec.containers[0].command=[a]", ("spec", "template", "spec", "containers", 0, "name")),
+        ("checkpoint.volumeClaim=claim", ("spec", "checkpoint", "directory")),
+        ("replicaSpecs.ps.gpus=1", ("spec", "replicaSpecs", "ps")),
+        ("metadata.labels.a=b", ("metadata", "labels")),
+    ],
+)
+def test_what_is_missing_beside_what_was_set_is_found_at_the_assignment(assignment: str, path: Path) -> None:
+    """Nothing of it stands in the file."""
+    locate = overrides.overlay(lambda path: Position("job.yaml", 5, 1), overrides.apply(JOB, [assignment]))
+    assert str(locate(path)) == f"--set {assignment}"
+    assert str(locate(("spec", "replicaSpecs", "worker"))) == "job.yaml:5:1"
+
+
+def test_what_is_missing_beside_what_stands_in_the_file_is_found_there() -> None:
+    text = job_text(
+        "replicaSpecs: {chief: {}}\ntemplate: {spec: {containers: [{name: tensorflow, command: [a]}]}}"
+    )
+    job = load_one(text)
+    containers: Path = ("spec", "template", "spec", "containers")
+    for assignment, place in (
+        ("template.spec.containers[0].command=[b]", "job.yaml:5:1"),
+        ("template.spec.containers[1].command=[b]", "job.yaml:5:1"),
+        ("template.spec.containers.x=1", "--set template.spec.containers.x=1"),
+    ):
+        locate = overrides.overlay(
+            lambda path: Position("job.yaml", 5, 1), overrides.apply(job, [assignment])
+        )
+        assert str(locate((*containers, 0, "args"))) == place
+
+
+def test_of_two_assignments_the_one_that_won_is_blamed() -> None:
+    sets = ["recovery={hangTimeoutSeconds: -1, startTimeoutSeconds: -1}", "recovery.hangTimeoutSeconds=-2"]
+    locate = overrides.overlay(lambda path: Position("job.yaml", 5, 1), overrides.apply(JOB, sets))
+    assert str(locate(("spec", "recovery", "hangTimeoutSeconds"))) == f"--set {sets[1]}"
+    assert str(locate(("spec", "recovery", "startTimeoutSeconds"))) == f"--set {sets[0]}"
 
 
 def test_arguments_of_a_built_in_program() -> None:

@@ -180,6 +180,27 @@ def test_what_a_flag_makes_wrong_in_a_file_names_the_flag(file: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("assignment", "wrong"),
+    [
+        ("recovery={hangTimeoutSeconds: -1}", "spec.recovery.hangTimeoutSeconds: must be from 0"),
+        ("recovery={hang: 1}", "spec.recovery.hang: unknown field"),
+        ("recovery.exitCodes=[{action: Fail}]", "spec.recovery.exitCodes[0].codes: is missing"),
+        ("recovery.exitCodes[0].action=Fail", "spec.recovery.exitCodes[0].codes: must not be empty"),
+        ("replicaSpecs.ps.replicas=2", "spec.replicaSpecs.ps: only strategy ParameterServer"),
+    ],
+)
+def test_what_a_set_makes_wrong_in_a_file_names_the_set(file: Path, assignment: str, wrong: str) -> None:
+    [error] = errors(JobOptions(target=str(file), sets=(assignment,)))
+    assert error.startswith(f"--set {assignment}: {wrong}")
+
+
+def test_a_flag_that_changes_nothing_is_not_blamed(file: Path) -> None:
+    file.write_text(JOB + "    evaluator: {replicas: 2}\n")
+    [error] = errors(JobOptions(target=str(file), evaluator=True))
+    assert error.startswith(f"{file}:9:")
+
+
 def test_a_file_that_is_not_there_is_an_error_with_its_name(tmp_path: Path) -> None:
     path = str(tmp_path / "none.yaml")
     assert errors(JobOptions(target=path)) == [f"{path}: cannot be read: no such file or directory"]
@@ -191,6 +212,11 @@ def test_a_flood_of_errors_is_counted(tmp_path: Path) -> None:
     found = errors(JobOptions(target=str(path)))
     assert len(found) < 110
     assert any(line.endswith("more errors, not shown") for line in found)
+
+
+def test_an_argument_that_turns_out_to_be_wrong_later_is_shown_without_control_characters() -> None:
+    locate = built(JobOptions(target="cnn", sets=("data=\x1b[31mx.npz",))).locate
+    assert str(locate(("spec", "workload", "args", "data"))) == r"--set data=\x1b[31mx.npz"
 
 
 def test_a_file_of_two_jobs_is_refused_at_the_second(tmp_path: Path) -> None:
