@@ -190,7 +190,9 @@ PLAN = Command(
     summary="Show what would run: replicas, TF_CONFIG, services, environment.",
     entry="orchestrator.cli.plan:plan_command",
     usage=("tfo plan FILE|WORKLOAD [options]", "tfo plan [options] -- PROGRAM ARGUMENTS..."),
-    details="Starts nothing and needs neither a cluster nor TensorFlow. Shows attempt 1.",
+    details="Starts nothing and needs neither a cluster nor TensorFlow. Shows attempt 1. --output job leaves paths as "
+    "they are written: on this machine a job's programs and relative paths start in the folder of its file, so keep "
+    "the printed one there, or give workingDir and directories as whole paths.",
     words=(_TARGET,),
     flags=(
         *_JOB_FLAGS,

@@ -1,16 +1,18 @@
 """Where a local run's programs find and leave their files: what the job names, else the run's own folder; pure.
 
-Called by `preparation` with a real run folder and by `plan_view` with a word in its place, so that both say the same.
+Called by `preparation` with a real run folder and by `plan_view` with a word in its place, so that both say the same;
+`plan` asks whether a job can be moved to another folder.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from orchestrator.api.types import TensorFlowJob
+from orchestrator.api.types import Role, TensorFlowJob
 from orchestrator.backends.local.layout import Layout
-from orchestrator.core import names
+from orchestrator.core import membership, names, plan
 from orchestrator.core.plan import Folders
 
+_DATA_SUFFIX = ".npz"
 REPORT_SECONDS = 1.0
 """How often replicas on this machine report unless the job says otherwise."""
 
@@ -33,6 +35,30 @@ def local_folders(job: TensorFlowJob, run: Layout, base: Path, cache: Path) -> F
         models=str(run.model),
         data=str(data_folder(cache)),
     )
+
+
+def is_tied_to_folder(job: TensorFlowJob) -> bool:
+    """Whether a run on this machine depends on the folder that the job's file lies in."""
+    directories = (job.spec.checkpoint.directory, job.spec.logs.directory)
+    roles = {role for role, _ in membership.seats(job.spec)}
+    return any(one and _is_relative(one) for one in directories) or any(
+        _looks_around(job, role) for role in roles
+    )
+
+
+def _looks_around(job: TensorFlowJob, role: Role) -> bool:
+    """A program may do anything in the folder that it starts in; a built-in one at most reads its data there."""
+    container = plan.container_of(job.spec, role)
+    if not _is_relative(container.get("workingDir") or ""):
+        return False
+    if container.get("command") or container.get("args") or job.spec.workload is None:
+        return True
+    data = str(job.spec.workload.args.get("data") or "")
+    return data.endswith(_DATA_SUFFIX) and _is_relative(data) and not data.startswith("~")
+
+
+def _is_relative(path: str) -> bool:
+    return not Path(path).is_absolute()
 
 
 def data_folder(cache: Path) -> Path:

@@ -87,7 +87,7 @@ def _from_program(program: tuple[str, ...]) -> _Source:
     """The words run as they were typed: what a pod would take for a variable is escaped."""
     container = {"name": names.CONTAINER, "command": [expansion.escape(word) for word in program]}
     spec = JobSpec(template={"spec": {"containers": [container]}}, replica_specs=_CHIEF)
-    return _Source(job=_fresh(name_of(program), spec), folder=_here())
+    return _Source(job=_fresh(name_of(program), spec), folder=here())
 
 
 def _from_workload(name: str, options: JobOptions) -> _Source:
@@ -96,7 +96,7 @@ def _from_workload(name: str, options: JobOptions) -> _Source:
     args, errors = overrides.workload_args(name, assignments)
     written = {key: list(value) if isinstance(value, tuple) else value for key, value in args.items()}
     spec = JobSpec(workload=WorkloadSpec(name=name, args=written), replica_specs=_CHIEF)
-    return _Source(job=_fresh(name, spec), folder=_here(), errors=errors, locate=_locator(assignments))
+    return _Source(job=_fresh(name, spec), folder=here(), errors=errors, locate=_locator(assignments))
 
 
 def _locator(assignments: Sequence[str]) -> Locator:
@@ -120,11 +120,11 @@ def _from_file(path: str) -> _Source | tuple[FieldError, ...]:
         return tuple(error for one in documents for error in _all_errors(one)) or (
             _too_many(path, documents),
         )
-    folder = _here() if path == load.STANDARD_INPUT else Path(path).resolve().parent
+    folder = here() if path == load.STANDARD_INPUT else Path(path).resolve().parent
     return _Source(job=first.job, folder=folder, errors=_all_errors(first), locate=first.locate)
 
 
-def _here() -> Path:
+def here() -> Path:
     """The current folder; one that has been removed has no path any more, and `run` refuses it."""
     try:
         return Path.cwd()

@@ -3,13 +3,16 @@
 `plan_view` gathers it, `plan_text` words it; `--output job` prints the job itself.
 """
 
+import sys
+
 import msgspec
 
 from orchestrator.api.dump import dump_yaml
-from orchestrator.cli import exit_codes, plan_text, plan_view
+from orchestrator.api.errors import quote
+from orchestrator.cli import exit_codes, folders, plan_text, plan_view
 from orchestrator.cli.arguments import Place, PlanOptions
 from orchestrator.cli.errors import WrongJob
-from orchestrator.cli.jobs import BuiltJob, job_from_options
+from orchestrator.cli.jobs import BuiltJob, here, job_from_options
 
 _MANY = 20
 _MOST = 3
@@ -21,7 +24,7 @@ def plan_command(options: PlanOptions) -> int:
     if not isinstance(built, BuiltJob):
         raise WrongJob("\n".join(str(error) for error in built))
     if options.output == "job":
-        print(dump_yaml(built.written), end="")
+        _print_job(built)
         return exit_codes.OK
     is_local = options.on is Place.LOCAL
     if options.output == "json":
@@ -29,6 +32,18 @@ def plan_command(options: PlanOptions) -> int:
     else:
         _print_text(built, is_local=is_local)
     return exit_codes.OK
+
+
+def _print_job(built: BuiltJob) -> None:
+    """With its paths as they are: the folder that they begin at is one of this machine, and means nothing in a pod."""
+    print(dump_yaml(built.written), end="")
+    if built.folder != here() and folders.is_tied_to_folder(built.job):
+        folder = quote(str(built.folder), limit=4096)
+        print(
+            "tfo plan: on this machine the programs and relative paths of a job start in the folder of its file: "
+            f"keep the printed one in {folder}, or give workingDir and directories as whole paths",
+            file=sys.stderr,
+        )
 
 
 def _print_text(built: BuiltJob, *, is_local: bool) -> None:

@@ -247,6 +247,56 @@ def test_the_job_of_a_program_is_valid_too(capsys: pytest.CaptureFixture[str]) -
     assert template["spec"]["containers"][0]["command"] == ["python", "a b.py", "--x=- 1"]
 
 
+RELATIVE = """\
+apiVersion: tf-orchestrator.io/v1alpha1
+kind: TensorFlowJob
+metadata: {name: tied}
+spec:
+  workload: {name: mlp}
+  replicaSpecs: {chief: {}}
+"""
+OWN = "workload: {name: mlp}", "template: {spec: {containers: [{name: tensorflow, command: [a]}]}}"
+PLACED = OWN[0], "template: {spec: {containers: [{name: tensorflow, command: [a], workingDir: /w}]}}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_said"),
+    [
+        (*OWN, True),
+        (*PLACED, False),
+        (PLACED[0], PLACED[1].replace("/w", "w"), True),
+        ("name: mlp", "name: mlp", False),
+        ("name: mlp", "name: mlp, args: {data: mine.npz}", True),
+        ("name: mlp", "name: mlp, args: {data: /mine.npz}", False),
+        ("name: mlp", "name: mlp, args: {data: ~/mine.npz}", False),
+        ("spec:", "spec:\n  checkpoint: {directory: ckpt}", True),
+        ("spec:", "spec:\n  checkpoint: {directory: /ckpt, volumeClaim: claim}", False),
+        ("spec:", "spec:\n  logs: {directory: /logs}", False),
+    ],
+)
+def test_a_job_that_needs_the_folder_of_its_file_is_printed_as_it_is_and_that_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, is_said: bool
+) -> None:
+    """The same YAML goes to a cluster, where a folder of this machine means nothing."""
+    path = tmp_path / "job.yaml"
+    path.write_text(RELATIVE.replace(old, new))
+    assert tfo(f"{path} --output job") == 0
+    captured = capsys.readouterr()
+    assert str(tmp_path) not in captured.out
+    assert (f"keep the printed one in '{tmp_path}'" in captured.err) == is_said
+    assert len(captured.err.splitlines()) == is_said
+
+
+def test_a_job_that_is_printed_in_its_own_folder_needs_no_word(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "job.yaml").write_text(RELATIVE.replace(*OWN))
+    monkeypatch.chdir(tmp_path)
+    assert tfo("job.yaml --output job") == 0
+    assert tfo("--output job -- ./train") == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_errors_are_printed_as_editors_read_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "job.yaml"
     path.write_text(IGNORING.replace("workingDir", "workingdir").replace("chief: {}", "chief: {replicas: 2}"))
