@@ -61,8 +61,10 @@ class Screen:
         if texts == self._drawn and not above and columns == self._columns:
             return
         kept = [self._styled(line) for line in above]
-        # As many rows as were written, also in a window that has become narrower since: some terminals have wrapped the
-        # old lines by now, others cut them, and going up too far would wipe out what stays.
+        # As many rows as were written, also in a window that has become narrower since, where a part of the old frame
+        # may stay. How many rows it fills by now cannot be known: some terminals wrap old lines, others cut them, and
+        # those that wrap may have another width already than they tell of (tmux tells of the second of two changes up
+        # to a quarter of a second late). Going up too far would wipe out what stays.
         start = _UP.format(len(self._drawn)) if self._drawn else ""
         body = "".join(f"{line}{_CLEAR_LINE}\n" for line in (*kept, *texts))
         self._write(f"\r{start}{body}{_CLEAR_BELOW}" if not kept else f"\r{start}{_CLEAR_BELOW}{body}")

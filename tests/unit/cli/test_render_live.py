@@ -146,7 +146,9 @@ def test_an_error_leaves_a_usable_terminal(terminal: Terminal) -> None:
     )
 
 
-@pytest.mark.parametrize("columns", [80, COLUMNS], ids=["old lines are wrapped", "old lines are cut"])
+@pytest.mark.parametrize(
+    "columns", [80, COLUMNS], ids=["old lines are wrapped", "old lines are cut, or already joined again"]
+)
 def test_what_was_told_survives_a_terminal_that_is_made_narrower(terminal: Terminal, columns: int) -> None:
     """Terminals differ in what becomes of long lines; none may lose what stands above the frame."""
     with LiveRenderer(terminal.stream) as live:
