@@ -369,7 +369,7 @@ def _fresh_count() -> None:
     Count.ended, Count.causes = {}, {}
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_random_histories_keep_the_invariants_and_end(capsys: pytest.CaptureFixture[str]) -> None:
     run_state_machine_as_test(
         Machine,
