@@ -7,6 +7,7 @@ Every problem with the data is a DataError whose text is meant for the user.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +58,7 @@ def _digits() -> Samples:
 
 
 def _find(name: str, directory: str) -> Path:
-    path = Path(name).expanduser()
+    path = Path(os.path.expanduser(name))  # pathlib's raises where there is no such user
     if not path.is_absolute() and not path.exists() and directory:
         below = Path(directory) / path
         return below if below.exists() else path

@@ -46,8 +46,9 @@ def _judge_data(job: TensorFlowJob, one: ReplicaPlan, place: programs.Place, dat
     has_own_command = bool(plan.container_of(job.spec, one.role).get("command"))
     if not name.endswith(_DATA_SUFFIX) or has_own_command:
         return None
-    file = programs.working_dir(one, place) / Path(name).expanduser()
-    if file.exists() or (data / Path(name).expanduser()).exists():
+    wanted = Path(os.path.expanduser(name))  # pathlib's raises where there is no such user
+    file = programs.working_dir(one, place) / wanted
+    if file.exists() or (data / wanted).exists():
         return None
     return FieldError(path=("spec", "workload", "args", "data"), message=_say_missing(file))
 

@@ -146,17 +146,29 @@ def test_among_thousands_of_programs_only_a_close_name_is_meant(place: Place) ->
     assert "did you mean 'trainer'?" in errors(job(template(command=["trianer"])), place)[0]
 
 
+def trained_on(data: str) -> TensorFlowJob:
+    return default(
+        TensorFlowJob(
+            metadata=Metadata(name="a"),
+            spec=JobSpec(
+                workload=WorkloadSpec(name="mlp", args={"data": data}),
+                replica_specs=ReplicaSpecs(chief=ReplicaSpec(), worker=ReplicaSpec()),
+            ),
+        )
+    )
+
+
 def test_a_file_of_data_that_is_not_there(place: Place) -> None:
     (place.folder / "faces.npz").write_text("")
-    one = TensorFlowJob(
-        metadata=Metadata(name="a"),
-        spec=JobSpec(
-            workload=WorkloadSpec(name="mlp", args={"data": "face.npz"}),
-            replica_specs=ReplicaSpecs(chief=ReplicaSpec(), worker=ReplicaSpec()),
-        ),
-    )
-    assert [one for one in errors(default(one), place) if "data" in one] == [
+    one = trained_on("face.npz")
+    assert [one for one in errors(one, place) if "data" in one] == [
         "spec.workload.args.data: there is no file 'HERE/face.npz'; did you mean 'faces.npz'?"
     ]
     (place.folder / "data" / "face.npz").write_text("")
-    assert not any("data" in one for one in errors(default(one), place))
+    assert not any("data" in one for one in errors(one, place))
+
+
+def test_data_of_a_user_that_is_not_there(place: Place) -> None:
+    assert [one for one in errors(trained_on("~nosuchuser/a.npz"), place) if "data" in one] == [
+        "spec.workload.args.data: there is no file 'HERE/~nosuchuser/a.npz'"
+    ]
