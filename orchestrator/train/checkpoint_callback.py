@@ -74,7 +74,7 @@ class CheckpointCallback:
         self._after(self._count.end_epoch(steps_per_execution(self.model)))
 
     def on_train_end(self, logs: Logs = None) -> None:
-        self._count.end_training()
+        self._count.end_training(self.model)
         self._stop_if_agreed(now=True)
         self._save()
         if self._agreement is not None:

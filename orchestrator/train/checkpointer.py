@@ -18,6 +18,7 @@ from orchestrator.protocol.checkpoints import checkpoint_path, latest_step
 from orchestrator.train import commit, model_state
 from orchestrator.train.membership import context
 from orchestrator.train.reporter import current
+from orchestrator.train.steps import remember_step
 
 EXTRA_FILE = "extra.json"
 
@@ -66,6 +67,7 @@ class Checkpointer:
         """Load model and optimizer as they were after `step` steps; returns `extra`. Any number of workers will do."""
         folder = self.restore_path(step)
         model_state.read_model(model, folder)
+        remember_step(model, step)
         found: Dict[str, Any] = json.loads((folder / EXTRA_FILE).read_text(encoding="utf-8"))
         return found
 

@@ -134,7 +134,7 @@ class ReportCallback:
 
     @_harmless
     def on_train_end(self, logs: Logs = None) -> None:
-        self._count.end_training()
+        self._count.end_training(self.model)
         # Why busy? What a program does after its training (evaluate, export) is no step, and no hang either.
         self._reporter.set_busy("evaluating")
 

@@ -1,17 +1,22 @@
 """Counts training steps of Keras's `fit` over epochs, fits and resumes, the same on every member.
 
 Called by the two callbacks, each with its own count. Keras hands its batch hooks the index within the epoch; with
-several steps per execution it skips indexes, and a data set that runs out begins a batch that never ends. Must not
-touch the device. Python 3.9, standard library only.
+several steps per execution it skips indexes, and a data set that runs out begins a batch that never ends: nothing is
+learned in it, yet the optimizer's `iterations` count it. So they are asked only where nothing better is known, when a
+`fit` begins. Must not touch the device between. Python 3.9, standard library only.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import Any, Optional
 
 _of_process = [0]
 """Steps of all fits that ended in this process: a second fit goes on counting, whatever its optimizer says."""
+_SURPLUS = "_tfo_surplus"
+"""On an optimizer: how many more batches it says than there were steps. There, because the start-up hook, which may be
+another copy of this package, has to find what the program's copy restored."""
 
 
 class StepCount:
@@ -33,7 +38,7 @@ class StepCount:
 
     def begin_training(self, model: Any) -> None:
         if self._initial_step is None:
-            self.start = max(optimizer_steps(model), _of_process[0])
+            self.start = max(steps_of(model), _of_process[0])
         else:
             self.start = self._initial_step
         self.completed = self.start
@@ -60,8 +65,9 @@ class StepCount:
         last = self._begun + steps_per_execution - 1 if self._ended == self._begun else self._ended
         return self._complete(self._epoch_start + last + 1)
 
-    def end_training(self) -> None:
+    def end_training(self, model: Any) -> None:
         _of_process[0] = max(_of_process[0], self.completed)
+        remember_step(model, self.completed)
 
     def _complete(self, completed: int) -> int:
         more = max(0, completed - self.completed)
@@ -69,8 +75,23 @@ class StepCount:
         return more
 
 
+def steps_of(model: Any) -> int:
+    """Steps that the model has been trained for, as far as it can be known."""
+    return optimizer_steps(model) - int(getattr(getattr(model, "optimizer", None), _SURPLUS, 0))
+
+
+def remember_step(model: Any, step: int) -> None:
+    """The model as it is now, trained or restored, is that of this step, whatever its optimizer says."""
+    with contextlib.suppress(Exception):  # no optimizer, or one that takes no attributes
+        setattr(model.optimizer, _SURPLUS, optimizer_steps(model) - step)
+
+
 def optimizer_steps(model: Any) -> int:
-    """Batches that the model's optimizer has seen, also before a restore; 0 where it does not say."""
+    """Batches that the model's optimizer counts, also before a restore; 0 where it does not say.
+
+    One more for each time that the data ran out in the middle of a `fit`: TensorFlow counts up beside the request for
+    the next batch, which then fails. With accumulated gradients, up to one accumulation less.
+    """
     try:
         optimizer = model.optimizer
         accumulated = getattr(optimizer, "gradient_accumulation_steps", None) or 1

@@ -1,6 +1,7 @@
 """A program that uses orchestrator.train: restores, reports, saves every 20 steps, stops when the members agree.
 
-TOTAL_STEPS: how far to train. Prints what it restored, what it held when it stopped and what it ended with, as JSON.
+TOTAL_STEPS: how far to train; without it for ever, in epochs of 4 batches, whose number nobody can know beforehand.
+Prints what it restored, what it held when it stopped and what it ended with, as JSON.
 """
 
 import hashlib
@@ -18,7 +19,7 @@ from orchestrator import train
 me = train.context()
 is_alone = me.world_size == 1
 strategy = tf.distribute.get_strategy() if is_alone else tf.distribute.MultiWorkerMirroredStrategy()
-total_steps = int(os.environ["TOTAL_STEPS"])
+total_steps = int(os.environ.get("TOTAL_STEPS", "0"))
 keras.utils.set_random_seed(1)
 
 rng = np.random.default_rng(1)
@@ -65,13 +66,14 @@ if me.restore_step is not None:
     extra = checkpointer.restore(model, me.restore_step)
     done = me.restore_step
     say("restored", extra=extra)
+data = tf.data.Dataset.from_tensor_slices((x, y))
 model.fit(
-    tf.data.Dataset.from_tensor_slices((x, y)).repeat().batch(24),
-    steps_per_epoch=total_steps - done,
-    epochs=1,
+    data.repeat().batch(24) if total_steps else data.filter(lambda *_: True).batch(24),
+    steps_per_epoch=total_steps - done if total_steps else None,
+    epochs=1 if total_steps else 100_000,
     verbose=0,
     callbacks=[
-        train.ReportCallback(total_steps=total_steps, examples_per_step=24 / me.world_size),
+        train.ReportCallback(total_steps=total_steps or None, examples_per_step=24 / me.world_size),
         train.CheckpointCallback(
             checkpointer, 20, extra=lambda step: {"examples": step * 24}, on_stop=lambda: say("stopped")
         ),

@@ -17,6 +17,8 @@ import tensorflow as tf
 import tf_keras
 
 from orchestrator import train
+from orchestrator.protocol.checkpoints import committed_steps
+from orchestrator.train import steps
 
 FOLDER = Path(sys.argv[1])
 x = np.random.default_rng(0).normal(size=(64, 64)).astype("float32")
@@ -47,6 +49,23 @@ def count_steps() -> "list[list[int]]":
         model.fit(data, verbose=0, callbacks=[train.CheckpointCallback(checkpointer, 6, initial_step=0)])
         found.append(sorted(int(path.name[5:]) for path in Path(checkpointer.directory).iterdir()))
     return found
+
+
+def count_on(library: Any) -> "list[int]":
+    """Steps at the ends of a fit, of a second one, and of one that goes on from that in a process of its own.
+
+    The optimizer also counts each time that the data run out.
+    """
+    steps._of_process[0] = 0
+    checkpointer = train.Checkpointer(FOLDER / f"count-{library.__name__}", keep=100)
+    data = tf.data.Dataset.from_tensor_slices((x, y)).filter(lambda *_: True).batch(8)
+    model, fresh = build(library), build(library)
+    model.fit(data, epochs=2, verbose=0, callbacks=[train.CheckpointCallback(checkpointer, 0)])
+    model.fit(data, verbose=0, callbacks=[train.CheckpointCallback(checkpointer, 0)])
+    steps._of_process[0] = 0
+    checkpointer.restore(fresh, 24)
+    fresh.fit(data, verbose=0, callbacks=[train.CheckpointCallback(checkpointer, 0)])
+    return committed_steps(checkpointer.directory)
 
 
 def survive_a_full_disk() -> "dict[str, object]":
@@ -104,6 +123,7 @@ print(
     json.dumps(
         {
             "saved_steps": count_steps(),
+            "counted_on": [count_on(library) for library in (keras, tf_keras)],
             "keras": restore_equals_saved(keras),
             "tf_keras": restore_equals_saved(tf_keras),
             "full_disk": survive_a_full_disk(),

@@ -7,12 +7,14 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from orchestrator.protocol.checkpoints import checkpoint_path, committed_steps
-from orchestrator.train import Checkpointer, commit
+from orchestrator.train import Checkpointer, commit, model_state
 from orchestrator.train.reporter import Reporter
+from orchestrator.train.steps import steps_of
 from tests.unit.train.conftest import Listener
 
 
@@ -185,6 +187,18 @@ def test_the_environment_says_where_how_many_and_who(tmp_path: Path, monkeypatch
     assert (checkpointer.directory, checkpointer.keep, checkpointer.is_leader) == (str(tmp_path), 7, False)
     with pytest.raises(ValueError, match="at least 1"):
         Checkpointer(keep=0)
+
+
+def test_a_restored_model_is_one_of_that_step_whatever_its_optimizer_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_state, "write_model", lambda model, folder: None)
+    monkeypatch.setattr(model_state, "read_model", lambda model, folder: None)
+    counted = SimpleNamespace(iterations=SimpleNamespace(numpy=lambda: 53))
+    model = SimpleNamespace(optimizer=counted)
+    Checkpointer(tmp_path).save(model, 50, {"examples": 400})
+    assert Checkpointer(tmp_path).restore(model, 50) == {"examples": 400}
+    assert steps_of(model) == 50
 
 
 def test_what_is_not_there_cannot_be_restored(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from orchestrator.train import steps
-from orchestrator.train.steps import StepCount, optimizer_steps, steps_per_execution
+from orchestrator.train.steps import StepCount, optimizer_steps, remember_step, steps_of, steps_per_execution
 
 
 class Number:
@@ -16,6 +16,9 @@ class Number:
 
     def numpy(self) -> int:
         return self._value
+
+    def add(self, more: int) -> None:
+        self._value += more
 
 
 def model(iterations: int = 0, **more: Any) -> Any:
@@ -96,10 +99,42 @@ def test_a_second_fit_goes_on_even_with_a_new_optimizer() -> None:
     first = StepCount()
     first.begin_training(model())
     run_epoch(first, 7)
-    first.end_training()
+    first.end_training(model(iterations=7))
     second = StepCount()
     second.begin_training(model(iterations=0))
     assert second.completed == 7
+
+
+def test_an_optimizer_that_counts_the_ends_of_the_data_makes_no_steps_of_them() -> None:
+    """Keras asks for one batch more than there are: it fails, but the optimizer has counted it."""
+    trained = model()
+    for done in (50, 100):
+        count = StepCount()
+        count.begin_training(trained)
+        for _ in range(5):
+            assert sum(run_epoch(count, 10)) == 10
+            trained.optimizer.iterations.add(11)
+        count.end_training(trained)
+        assert count.completed == done
+    trained.optimizer.iterations.add(3)  # by train_on_batch, say, which nobody else counts
+    assert steps_of(trained) == 103
+
+
+@pytest.mark.parametrize(
+    "iterations", [53, 48, 0], ids=["ends of data", "accumulated", "no optimizer's loop"]
+)
+def test_a_restored_model_counts_on_from_the_step_of_its_checkpoint(iterations: int) -> None:
+    restored = model(iterations)
+    remember_step(restored, 50)
+    count = StepCount()
+    count.begin_training(restored)
+    assert count.completed == 50
+
+
+def test_a_model_without_optimizer_has_done_no_steps() -> None:
+    bare = SimpleNamespace(optimizer=None)
+    remember_step(bare, 50)
+    assert steps_of(bare) == 0
 
 
 def test_accumulated_gradients_count_as_the_batches_they_are() -> None:
