@@ -13,7 +13,7 @@ from orchestrator.train.checkpointer import Checkpointer
 from orchestrator.train.keras_base import with_keras_base
 from orchestrator.train.membership import context
 from orchestrator.train.reporter import current
-from orchestrator.train.steps import StepCount, steps_per_execution
+from orchestrator.train.steps import StepCount
 from orchestrator.train.stop import StopAgreement
 
 Extra = Callable[[int], Mapping[str, object]]
@@ -62,7 +62,7 @@ class CheckpointCallback:
         self._agreement = StopAgreement(self.model.distribute_strategy, self._stop_every)
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
-        self._count.begin_epoch()
+        self._count.begin_epoch(self.model)
 
     def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:
         self._after(self._count.begin_batch(batch))
@@ -71,7 +71,7 @@ class CheckpointCallback:
         self._count.end_batch(batch)
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        self._after(self._count.end_epoch(steps_per_execution(self.model)))
+        self._after(self._count.end_epoch(self.model, (self.params or {}).get("steps")))
 
     def on_train_end(self, logs: Logs = None) -> None:
         self._count.end_training(self.model)

@@ -16,7 +16,7 @@ from typing import Any, Callable, Dict, Mapping, Optional, TypeVar, cast
 from orchestrator.protocol.datagrams import COMPILING, UNOBSERVED
 from orchestrator.train.keras_base import with_keras_base
 from orchestrator.train.reporter import Reporter, current
-from orchestrator.train.steps import StepCount, steps_per_execution
+from orchestrator.train.steps import StepCount
 
 Logs = Optional[Mapping[str, Any]]
 Hook = TypeVar("Hook", bound=Callable[..., None])
@@ -96,7 +96,7 @@ class ReportCallback:
 
     @_harmless
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
-        self._count.begin_epoch()
+        self._count.begin_epoch(self.model)
         epochs = (self.params or {}).get("epochs")
         total = self._total_steps
         if total is None and epochs and self._epoch_steps:
@@ -127,7 +127,7 @@ class ReportCallback:
 
     @_harmless
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        self._add_steps(self._count.end_epoch(steps_per_execution(self.model)), None)
+        self._add_steps(self._count.end_epoch(self.model, (self.params or {}).get("steps")), None)
         self._epoch_steps = self._epoch_steps or self._count.of_epoch or None
         self._reporter.set_metrics(logs or {})
         self._reporter.send()

@@ -3,7 +3,8 @@
 Called by the two callbacks, each with its own count. Keras hands its batch hooks the index within the epoch; with
 several steps per execution it skips indexes, and a data set that runs out begins a batch that never ends: nothing is
 learned in it, yet the optimizer's `iterations` count it. So they are asked only where nothing better is known, when a
-`fit` begins. Must not touch the device between. Python 3.9, standard library only.
+`fit` begins, and about executions of several steps. Otherwise this must not touch the device. Python 3.9, standard
+library only.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ class StepCount:
         self._epoch_start = self.start
         self._begun = 0
         self._ended = -1
+        self._epoch_seen = 0
         self._lock = threading.Lock()
 
     @property
@@ -43,7 +45,8 @@ class StepCount:
             self.start = self._initial_step
         self.completed = self.start
 
-    def begin_epoch(self) -> None:
+    def begin_epoch(self, model: Any = None) -> None:
+        self._epoch_seen = optimizer_steps(model) if steps_per_execution(model) > 1 else 0
         self._epoch_start = self.completed
         self._begun, self._ended = 0, -1
 
@@ -57,13 +60,17 @@ class StepCount:
         with self._lock:
             self._ended = max(self._ended, batch)
 
-    def end_epoch(self, steps_per_execution: int = 1) -> int:
-        """Returns how many more steps are done than known."""
+    def end_epoch(self, model: Any = None, stated: Optional[int] = None) -> int:
+        """Returns how many more steps are done than known. stated: how many the epoch has, if Keras knows it before."""
         if self._ended < self._begun:
             return 0  # the data ran out: the batch that was begun last never happened
         # Older versions name an execution's first step at its end too.
-        last = self._begun + steps_per_execution - 1 if self._ended == self._begun else self._ended
-        return self._complete(self._epoch_start + last + 1)
+        last = self._begun + steps_per_execution(model) - 1 if self._ended == self._begun else self._ended
+        done = last + 1
+        # The last execution ends with the data, but not with `steps_per_epoch`: then it goes on to its full size.
+        if stated and done > stated and optimizer_steps(model) - self._epoch_seen <= stated:
+            done = stated
+        return self._complete(self._epoch_start + done)
 
     def end_training(self, model: Any) -> None:
         _of_process[0] = max(_of_process[0], self.completed)

@@ -42,7 +42,7 @@ def batches() -> "Iterator[tuple[Any, Any]]":
 def count_steps() -> "list[list[int]]":
     """Steps at which a save happened: several steps per execution, unknown length, and a second fit."""
     found: list[list[int]] = []
-    for options in ({"steps_per_execution": 4}, {}):
+    for options in ({"steps_per_execution": 4}, {"steps_per_execution": 5}, {}):
         checkpointer = train.Checkpointer(FOLDER / f"steps-{len(found)}", keep=100)
         model = build(keras, **options)
         data = tf.data.Dataset.from_tensor_slices((x, y)).batch(8) if options else batches()

@@ -22,7 +22,9 @@ class Number:
 
 
 def model(iterations: int = 0, **more: Any) -> Any:
-    return SimpleNamespace(optimizer=SimpleNamespace(iterations=Number(iterations), **more))
+    size = more.pop("steps_per_execution", 1)
+    optimizer = SimpleNamespace(iterations=Number(iterations), **more)
+    return SimpleNamespace(optimizer=optimizer, steps_per_execution=size)
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +39,7 @@ def run_epoch(count: StepCount, batches: int, size: int = 1, names_end: bool = T
     for begin in range(0, batches, size):
         counted.append(count.begin_batch(begin))
         count.end_batch(begin + size - 1 if names_end else begin)
-    return [*counted, count.end_epoch(size)]
+    return [*counted, count.end_epoch(SimpleNamespace(steps_per_execution=size))]
 
 
 def test_a_step_is_counted_when_the_next_one_begins_or_the_epoch_ends() -> None:
@@ -55,6 +57,23 @@ def test_several_steps_per_execution_are_all_counted(names_end: bool) -> None:
     count.begin_training(model())
     assert run_epoch(count, 8, size=4, names_end=names_end) == [0, 4, 4]
     assert count.completed == 8
+
+
+@pytest.mark.parametrize("names_end", [True, False])
+@pytest.mark.parametrize("trained", [5, 8], ids=["as many as there are data", "more than steps_per_epoch"])
+def test_an_execution_may_end_early_with_the_data_but_not_with_steps_per_epoch(
+    trained: int, names_end: bool
+) -> None:
+    """The optimizer tells which of the two it was."""
+    trainer = model(iterations=100, steps_per_execution=4)
+    count = StepCount(0)
+    count.begin_epoch(trainer)
+    for begin in (0, 4):
+        count.begin_batch(begin)
+        count.end_batch(begin + 3 if names_end else begin)
+    trainer.optimizer.iterations.add(trained)
+    count.end_epoch(trainer, stated=5)
+    assert count.completed == trained
 
 
 def test_data_that_runs_out_begins_a_batch_that_never_happens() -> None:
