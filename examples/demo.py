@@ -107,7 +107,10 @@ def _command(entry: Path) -> bytes:
 
 def first_steps(run_folder: Path) -> list[float]:
     """Per attempt the moment of its first training step."""
-    lines = (run_folder / "events.jsonl").read_text(encoding="utf-8").splitlines()
+    try:
+        lines = (run_folder / "events.jsonl").read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:  # it ended before it began
+        return []
     events = [json.loads(line) for line in lines]
     return [datetime.fromisoformat(one["time"]).timestamp() for one in events if one["event"] == "firstStep"]
 
@@ -137,13 +140,15 @@ def main() -> int:
     if words.kill:
         killer.start()
     start = time.time()
+    # Ctrl-C reaches `tfo` too, which saves and says what is left: it is waited for, not killed.
+    signal.signal(signal.SIGINT, lambda number, frame: None)
     code = subprocess.call([sys.executable, "-m", "orchestrator.cli.main", *command[1:]])
     end = time.time()
     killer.over.set()
     show_times(start, end, first_steps(run_folder), killer.killed_at)
-    if words.kill and killer.killed_at is None:
+    if words.kill and killer.killed_at is None and code == 0:
         print("the demo did not get to kill worker-1", file=sys.stderr)
-        return code or 1
+        return 1
     return code
 
 
