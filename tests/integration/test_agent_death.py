@@ -13,14 +13,15 @@ from tests.fixtures.agents import Bench, Started, is_alive, make_bench, python, 
 
 pytestmark = pytest.mark.process
 
-# Itself and a child in a session of its own; both ignore SIGTERM unless SAVES is set.
+# Itself and a child in a session of its own; both ignore SIGTERM unless SAVES is set. Short sleeps: a signal that comes
+# just before a sleep begins is seen by Python only after it.
 FAMILY = """
 import os, signal, sys, time
 signal.signal(signal.SIGTERM, (lambda *_: sys.exit(143)) if "SAVES" in os.environ else signal.SIG_IGN)
 child = os.fork()
 if child == 0: os.setsid()
 with open(os.environ["PIDS"], "a") as file: file.write(f"{os.getpid()}\\n")
-while True: time.sleep(60)
+while True: time.sleep(0.1)
 """
 
 
