@@ -52,7 +52,8 @@ class AgentView:
     """Everything that matters at one moment.
 
     `order`: the last one accepted. `connected_since` / `lost_since`: one of them is set. `leaving_grace`: set when
-    the agent itself was asked to go (SIGTERM). `orphaned`: the parent is gone, nothing may outlive it.
+    the agent itself was asked to go (SIGTERM). `orphaned`: the parent is gone, nothing may outlive it. `starting`: the
+    program says that it has nothing to save yet; it may be where no signal reaches it (see `train.sigterm`).
     """
 
     program: ProgramView = field(default_factory=ProgramView)
@@ -60,6 +61,7 @@ class AgentView:
     lost_since: Optional[float] = None
     leaving_grace: Optional[float] = None
     orphaned: bool = False
+    starting: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,8 @@ def _grace(view: AgentView) -> Optional[float]:
         view.leaving_grace,
         0.0 if view.orphaned else None,
     ]
-    return min((wish for wish in wishes if wish is not None), default=None)
+    wish = min((wish for wish in wishes if wish is not None), default=None)
+    return 0.0 if wish is not None and view.starting else wish
 
 
 def _ordered_grace(order: Optional[Order], attempt: int) -> Optional[float]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from contextlib import suppress
 from dataclasses import replace
 from time import monotonic
 from typing import Dict, Optional, Tuple
@@ -31,6 +32,7 @@ from orchestrator.agent.logs import LogPump, log_path
 from orchestrator.agent.process import EXIT_NOT_EXECUTABLE, Command, Program, readable
 from orchestrator.agent.reporting import Reporting
 from orchestrator.agent.session import Session
+from orchestrator.agent.stop_notice import StopNotice
 from orchestrator.agent.tf_config import TfConfig
 from orchestrator.agent.wakeup import Wakeup
 from orchestrator.protocol import checkpoints, environment
@@ -61,6 +63,7 @@ class Loop:
         self._session = Session(config, _hello(config), self._wakeup.wake)
         self._folder = Folder(config.report_dir, config.name)
         self._tf_config = TfConfig(self._folder)
+        self._stop_notice = StopNotice(self._folder)
         self._reporting = Reporting(config, self._folder, self._wakeup, self._session.say)
         self._said, self._said_at = self._state(), monotonic()
         self._say(self._said)
@@ -72,6 +75,7 @@ class Loop:
         finally:
             self._reporting.close()
             self._tf_config.close()
+            self._stop_notice.close()
             self._folder.close()
             if self._wakeup.orphaned:
                 remove_socket(self._config.address)
@@ -105,6 +109,7 @@ class Loop:
             lost_since=self._session.lost_since,
             leaving_grace=self._config.stop_grace_seconds if self._leaving else None,
             orphaned=self._wakeup.orphaned,
+            starting=self._reporting.is_starting,
         )
 
     def _gather(self, now: float) -> None:
@@ -124,6 +129,7 @@ class Loop:
         if isinstance(action, Start):
             self._start(action.run, now)
         elif isinstance(action, Terminate):
+            self._stop_notice.give()
             self._program.terminate(now, action.kill_at)
         elif isinstance(action, Kill):
             self._program.kill(now)
@@ -159,9 +165,12 @@ class Loop:
         found = {environment.REPORT_SECONDS: f"{self._config.report_seconds:g}"}
         found.update(self._config.environment)
         found.update(added)
-        found.pop(environment.REPORT_SOCKET, None)
+        for name in (environment.REPORT_SOCKET, environment.STOP_FILE):
+            found.pop(name, None)
         if self._reporting.path is not None:
             found[environment.REPORT_SOCKET] = self._reporting.path
+        with suppress(OSError):
+            found[environment.STOP_FILE] = self._stop_notice.place()
         return found
 
     def _log_path(self, attempt: int) -> Optional[str]:

@@ -15,6 +15,7 @@ from orchestrator.agent.folder import Folder
 from orchestrator.agent.logs import LogPump
 from orchestrator.agent.reports import MAX_TURNS, ReportSocket
 from orchestrator.agent.wakeup import Wakeup
+from orchestrator.protocol.datagrams import STARTING
 from orchestrator.protocol.messages import Report
 
 PAUSE_SECONDS = 0.1
@@ -42,6 +43,11 @@ class Reporting:
     def checkpoint_step(self) -> Optional[int]:
         """Newest checkpoint that this attempt has told of."""
         return self._telemetry.report.checkpoint_step
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether the program has said that there is nothing to save yet."""
+        return self._telemetry.report.busy == STARTING
 
     def begin(self, attempt: int) -> None:
         """Forget what an earlier attempt has said."""

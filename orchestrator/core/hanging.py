@@ -15,7 +15,7 @@ from orchestrator.core.actions import Event, EventType, Reason
 from orchestrator.core.cause import HALTED, End, Fate, MemberFate
 from orchestrator.core.observed import Agent
 from orchestrator.core.turn import Turn
-from orchestrator.protocol.datagrams import COMPILING
+from orchestrator.protocol.datagrams import COMPILING, STARTING
 
 OVERDUE_LOOK_SECONDS = 60.0
 """How often a program is looked at that ought to have made a step and has reported nothing: reports wake nobody."""
@@ -86,7 +86,7 @@ def late_end(
 def _is_slow(turn: Turn, one: MemberFate) -> bool:
     """It reports, and has to make steps by itself, but has not made any, and does nothing else either."""
     agent = turn.agents.get(one.member.uid)
-    if agent is None or one.fate is not Fate.ALIVE or agent.busy not in ("", COMPILING):
+    if agent is None or one.fate is not Fate.ALIVE or agent.busy not in ("", STARTING, COMPILING):
         return False
     return membership.makes_steps(turn.spec, one.member.role) and agent.reported and agent.step is None
 

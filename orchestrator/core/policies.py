@@ -187,7 +187,7 @@ def describe(end: End) -> str:
     """One phrase for people: worker-1 was killed by SIGKILL."""
     name = end.member.name
     if end.cause in _REQUESTS:
-        return _REQUESTS[end.cause]
+        return _REQUESTS[end.cause] + (f"; {end.message}" if end.message else "")
     if end.cause is Cause.PROGRAM_SIGNAL:
         return f"{name} was killed by {signal_name(end.signal or 0)}"
     if end.never_started:

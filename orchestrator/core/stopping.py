@@ -4,6 +4,9 @@
 requested stops only: survivors of a lost member are killed at once, since no collective of theirs can end any more.
 """
 
+import dataclasses
+from signal import SIGKILL
+
 from msgspec.structs import replace
 
 from orchestrator.api.status import Attempt, Cause, EndedAttempt, JobStatus, Member, Phase, Side, Stopping
@@ -76,8 +79,22 @@ def go_on(turn: Turn, attempt: Attempt, wish: Stopping, gang: tuple[MemberFate, 
     everyone = (*gang, *(side_fate(turn, one) for one in _concerned(turn, wish.cause)))
     late = turn.since(wish.deadline)
     if all(_is_quiet(one, late) for one in everyone):
-        return end_attempt(turn, attempt, _requested_end(turn, wish.cause, wish.member))
+        end = _requested_end(turn, wish.cause, wish.member)
+        return end_attempt(turn, attempt, dataclasses.replace(end, message=_unsaved(turn, wish, everyone)))
     return _stop(turn, attempt, wish)
+
+
+def _unsaved(turn: Turn, wish: Stopping, everyone: tuple[MemberFate, ...]) -> str:
+    """Who would not stop in time; empty: nobody."""
+    if turn.until(wish.deadline):
+        return ""
+    agents = [(one.member.name, turn.agents.get(one.member.uid)) for one in everyone]
+    killed = [name for name, agent in agents if agent and agent.signal == SIGKILL]
+    if not killed:
+        return ""
+    others = f" and {len(killed) - 1} more" if len(killed) > 1 else ""
+    seconds = (wish.deadline - wish.since).total_seconds()
+    return f"{killed[0]}{others} had not ended after {seconds:g} s and got SIGKILL"
 
 
 def _is_quiet(one: MemberFate, late: float) -> bool:

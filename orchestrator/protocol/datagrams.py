@@ -31,6 +31,8 @@ from orchestrator.protocol.fields import (
 
 MAX_DATAGRAM_BYTES = 16 * 1024
 COMPILING = "compiling"
+STARTING = "starting"
+"""Before training, with nothing to save yet: a program that says so is not asked to stop, but ended."""
 UNOBSERVED = "unobserved"
 """What a program is busy with of which nobody knows any more whether it makes steps."""
 STEP_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
@@ -45,6 +47,7 @@ __all__ = [
     "COMPILING",
     "MAX_DATAGRAM_BYTES",
     "SAVE_BUCKETS",
+    "STARTING",
     "STEP_BUCKETS",
     "UNOBSERVED",
     "Checkpointed",
@@ -66,7 +69,10 @@ class Checkpointed:
 
 @dataclass(frozen=True)
 class Datagram:
-    """Any of these; absent means unchanged. `busy`: "" | compiling | evaluating | saving | stopping | unobserved."""
+    """Any of these; absent means unchanged.
+
+    `busy`: "" | starting | compiling | evaluating | saving | stopping | unobserved.
+    """
 
     attempt: Optional[int] = None
     pid: Optional[int] = None

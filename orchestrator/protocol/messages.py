@@ -86,7 +86,7 @@ class Report:
     """Latest training metrics of one attempt of one replica; counters grow monotonically within an attempt.
 
     Times in seconds. `seconds_since_step`: by the agent's monotonic clock, None before the first step of the attempt.
-    `busy`: compiling, evaluating, saving, stopping or unobserved (a long silence is then no hang), else "".
+    `busy`: starting, compiling, evaluating, saving, stopping or unobserved (a long silence is then no hang), else "".
     `step_seconds`: bucket counts of step durations for STEP_BUCKETS (one more for +Inf), with their sum;
     `checkpoint_save_buckets`: that of saves that succeeded, for SAVE_BUCKETS. `metrics`: name -> finite value, None
     where the latest was none.

@@ -16,6 +16,7 @@ from typing import Any, Callable, Dict, Mapping, Optional, TypeVar, cast
 from orchestrator.protocol.datagrams import COMPILING, UNOBSERVED
 from orchestrator.train.keras_base import with_keras_base
 from orchestrator.train.reporter import Reporter, current
+from orchestrator.train.sigterm import end_on_sigterm
 from orchestrator.train.steps import StepCount
 
 Logs = Optional[Mapping[str, Any]]
@@ -96,6 +97,7 @@ class ReportCallback:
 
     @_harmless
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        end_on_sigterm()  # not in on_train_begin, where others may be about to listen
         self._count.begin_epoch(self.model)
         epochs = (self.params or {}).get("epochs")
         total = self._total_steps

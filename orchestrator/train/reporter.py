@@ -143,7 +143,7 @@ class Reporter:
             self._metrics.update(metrics)
 
     def set_busy(self, busy: str) -> None:
-        """ "", compiling, evaluating, saving or stopping; a change is sent at once."""
+        """ "", starting, compiling, evaluating, saving or stopping; a change is sent at once."""
         with self._lock:
             if busy != self._standing.busy:
                 self._has_news = True

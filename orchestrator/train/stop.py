@@ -10,15 +10,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import signal
 import sys
 import time
-from types import FrameType
 from typing import Any, Callable, NoReturn, Optional, Tuple
 
 from orchestrator.protocol.environment import TF_CONFIG
 from orchestrator.train.membership import context
 from orchestrator.train.reporter import current
+from orchestrator.train.sigterm import SigtermFlag
 
 STOPPED_EXIT_CODE = 143
 """What a program that was told to stop exits with: 128 + SIGTERM, as a shell would say it."""
@@ -30,35 +29,6 @@ LEADER_EXIT_DELAY = 0.2
 
 AllReduce = Callable[[int, int], Tuple[int, float]]
 """Of the (flag, milliseconds) of each member makes how many flags are set and the mean of the milliseconds."""
-
-
-class SigtermFlag:
-    """Whether SIGTERM has come; shared by all who listen in this process."""
-
-    def __init__(self) -> None:
-        self.is_set = False
-        self._listeners = 0
-        self._previous: Any = None
-
-    def listen(self) -> None:
-        """Take SIGTERM over. Outside the main thread Python cannot, and SIGTERM goes on ending the process."""
-        self._listeners += 1
-        if self._listeners == 1:
-            try:
-                self._previous = signal.signal(signal.SIGTERM, self._set)
-            except ValueError:
-                self._listeners = 0
-
-    def unlisten(self) -> None:
-        """Give SIGTERM back to whoever had it before."""
-        if self._listeners == 0:
-            return
-        self._listeners -= 1
-        if self._listeners == 0:
-            signal.signal(signal.SIGTERM, self._previous if self._previous is not None else signal.SIG_DFL)
-
-    def _set(self, number: int, frame: Optional[FrameType]) -> None:
-        self.is_set = True
 
 
 _sigterm = SigtermFlag()

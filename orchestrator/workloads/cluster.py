@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.protocol import environment as env
+from orchestrator.train.sigterm import end_on_sigterm
 
 THREAD_VARIABLES = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 TRAINING_TASKS = ("chief", "master", "worker")
@@ -22,7 +23,9 @@ def build_strategy() -> Any:  # TensorFlow has no types
     import tensorflow as tf
 
     if is_member(os.environ.get(env.TF_CONFIG, "")):
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        end_on_sigterm()  # until `fit` listens there is nothing to save, and peers would wait in vain
+        return strategy
     if len(tf.config.list_physical_devices("GPU")) > 1:
         return tf.distribute.MirroredStrategy()
     return tf.distribute.get_strategy()

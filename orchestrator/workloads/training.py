@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.protocol.datagrams import STARTING
 from orchestrator.train import CheckpointCallback, Checkpointer, Context, ReportCallback, keras_fix, report
 from orchestrator.train.reporter import current
 from orchestrator.workloads.cluster import build_strategy, limit_threads
@@ -46,6 +47,7 @@ class Training:
 
 def run(options: Trainable, me: Context, folders: Folders) -> int:
     """Trains from the step that this attempt restores to the end; prints the validation accuracy last."""
+    current().set_busy(STARTING)
     data = load(options.data, seed=options.seed, directory=me.data_dir or "")
     require_shape(options, data)
     limit_threads()

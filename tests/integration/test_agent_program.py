@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,13 +20,14 @@ from tests.fixtures.agents import Bench, is_alive, make_bench, python, read_pids
 
 pytestmark = pytest.mark.process
 
+# Short sleeps: a signal that comes just before a sleep begins is seen by Python only after it.
 HANDLER = """
 import os, signal, sys, time
 def save(number, frame):
     time.sleep(0.1); print("saved"); sys.exit(143)
 signal.signal(signal.SIGTERM, save)
 print("ready"); open(os.environ["PIDS"], "a").write(f"{os.getpid()}\\n")
-while True: time.sleep(60)
+while True: time.sleep(0.1)
 """
 
 STUBBORN = """
@@ -162,6 +164,44 @@ async def test_a_program_that_ignores_sigterm_is_killed_at_its_deadline(bench: B
     bench.want(agent, SaveAndStop(1, 0.2))
     await bench.until(agent, lambda seen: seen.state is ProgramState.STOPPING)
     assert (await bench.ended(agent)).signal == signal.SIGKILL
+
+
+DEAF = """
+import os, signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print(os.path.exists(os.environ["TFO_STOP_FILE"]), flush=True)
+open(os.environ["PIDS"], "a").write(f"{os.getpid()}\\n")
+while not os.path.exists(os.environ["TFO_STOP_FILE"]): time.sleep(0.01)
+"""
+
+
+def _has_started(bench: Bench, attempt: int) -> bool:
+    return len(read_pids(pid_file(bench))) == attempt
+
+
+async def test_who_did_not_hear_the_signal_finds_a_notice_and_the_next_attempt_none(bench: Bench) -> None:
+    agent = await bench.start(python(DEAF))
+    for attempt in (1, 2):
+        bench.want(agent, run(bench, attempt))
+        await wait_for(partial(_has_started, bench, attempt))
+        bench.want(agent, SaveAndStop(attempt, 30))
+        seen = await bench.ended(agent, attempt)
+        assert (seen.exit_code, seen.asked, seen.last_lines) == (0, True, ("False",))
+    bench.want(agent, Finish())
+    assert await agent.end() == 0
+    assert list((bench.directory / "c").glob("worker-*")) == []
+
+
+async def test_who_says_that_it_is_starting_is_not_waited_for(bench: Bench) -> None:
+    agent = await bench.start(
+        python("from orchestrator.train import report; report(busy='starting')" + STUBBORN)
+    )
+    bench.want(agent, run(bench))
+    await bench.until(agent, lambda seen: seen.busy == "starting")
+    await wait_for(lambda: bool(read_pids(pid_file(bench))))
+    bench.want(agent, SaveAndStop(1, 300))
+    seen = await bench.ended(agent)
+    assert (seen.signal, seen.asked) == (signal.SIGKILL, True)
 
 
 async def test_the_command_of_a_shell_that_dies_of_sigterm_may_still_save(bench: Bench) -> None:

@@ -95,6 +95,13 @@ def test_terminated(order: Order | None, expected: Next) -> None:
     assert decide(AgentView(TERMINATED, order), NOW) == expected
 
 
+def test_who_is_starting_has_nothing_to_save_and_is_killed_when_it_is_to_end() -> None:
+    for order in (Stop(2, 3), SaveAndStop(2, 10), Finish(0, 2)):
+        assert decide(AgentView(RUNNING, order, starting=True), NOW) == KILL
+    assert decide(AgentView(RUNNING, leaving_grace=20.0, starting=True), NOW) == KILL
+    assert decide(AgentView(RUNNING, Run(2), starting=True), NOW) == NOTHING
+
+
 def test_terminated_is_killed_at_its_deadline_and_only_once() -> None:
     assert decide(AgentView(TERMINATED, SaveAndStop(2, 10)), NOW + 6) == KILL
     assert decide(AgentView(KILLING, SaveAndStop(2, 10)), NOW) == NOTHING

@@ -108,7 +108,7 @@ def test_a_replica_that_reports_but_makes_no_first_step_did_not_start_in_time() 
 
 
 def test_a_replica_that_is_busy_with_something_else_than_its_first_step_is_not_late() -> None:
-    for busy, restarts in (("evaluating", 0), ("unobserved", 0), ("compiling", 1)):
+    for busy, restarts in (("evaluating", 0), ("unobserved", 0), ("compiling", 1), ("starting", 1)):
         world = alone(recovery=Recovery(start_timeout_seconds=60, hang_timeout_seconds=0))
         world.tell("worker-1", reported=True, busy=busy)
         world.step(60)

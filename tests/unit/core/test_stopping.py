@@ -73,6 +73,31 @@ def test_at_the_deadline_what_is_left_is_killed() -> None:
     assert decision.requeue_after == 1.0
 
 
+def test_who_had_to_be_killed_at_the_deadline_is_named() -> None:
+    world = ask(World().running())
+    world.obedient = False
+    world.step()
+    world.exit("chief-0", 143, asked=True)
+    world.step(30)
+    for name in ("worker-0", "worker-1"):
+        world.exit(name, signal=9, asked=True)
+    world.step()
+    assert world.phase() is Phase.STOPPED
+    assert world.status.attempts[-1].message == (
+        "the job was stopped; worker-0 and 1 more had not ended after 30 s and got SIGKILL"
+    )
+
+
+def test_who_was_killed_before_it_began_is_not() -> None:
+    world = ask(World().running())
+    world.obedient = False
+    world.step()
+    for name in ("chief-0", "worker-0", "worker-1"):
+        world.exit(name, signal=9, asked=True)
+    world.step()
+    assert world.status.attempts[-1].message == "the job was stopped"
+
+
 def test_an_unreachable_member_is_not_waited_for_without_end() -> None:
     world = ask(World().running())
     world.cut("worker-1")

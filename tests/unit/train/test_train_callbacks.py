@@ -13,12 +13,14 @@ from typing import Any, cast
 import pytest
 
 from orchestrator.protocol.checkpoints import committed_steps
+from orchestrator.protocol.environment import STOP_FILE
 from orchestrator.train import (
     CheckpointCallback,
     Checkpointer,
     ReportCallback,
     keras_base,
     model_state,
+    sigterm,
     steps,
     stop,
 )
@@ -43,7 +45,7 @@ def keras(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setitem(sys.modules, "keras", cast("Any", fake))
     monkeypatch.setattr(keras_base, "_made", {})
     monkeypatch.setattr(steps, "_of_process", [0])
-    monkeypatch.setattr(stop, "_sigterm", stop.SigtermFlag())
+    monkeypatch.setattr(stop, "_sigterm", sigterm.SigtermFlag())
     monkeypatch.setattr(stop, "_all_reduce_of", lambda strategy: None)
     monkeypatch.setattr(
         model_state, "write_model", lambda model, folder: (folder / "weights").write_text("w")
@@ -248,6 +250,17 @@ def test_sigterm_saves_once_calls_the_program_and_exits_143(
     assert committed_steps(str(tmp_path)) == [3]
     assert flushed == ["flushed"]
     assert [each.busy for each in listener.heard()] == ["stopping", "stopping"]
+
+
+def test_a_sigterm_that_nobody_heard_before_fit_stops_it_at_its_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hook's callback comes first: it leaves the signal to who saves."""
+    (tmp_path / "stop").touch()
+    monkeypatch.setenv(STOP_FILE, str(tmp_path / "stop"))
+    with pytest.raises(SystemExit) as stopped:
+        Fit()(ReportCallback(), CheckpointCallback(Checkpointer(tmp_path), 100))
+    assert (stopped.value.code, committed_steps(str(tmp_path))) == (143, [])
 
 
 def test_sigterm_in_the_last_step_still_stops(tmp_path: Path) -> None:

@@ -9,14 +9,14 @@ from typing import Any, cast
 
 import pytest
 
-from orchestrator.train import stop
+from orchestrator.train import sigterm, stop
 from orchestrator.train.stop import AllReduce, StopAgreement, interval
 
 
 @pytest.fixture(autouse=True)
-def flag(monkeypatch: pytest.MonkeyPatch) -> Iterator[stop.SigtermFlag]:
+def flag(monkeypatch: pytest.MonkeyPatch) -> Iterator[sigterm.SigtermFlag]:
     before = signal.getsignal(signal.SIGTERM)
-    made = stop.SigtermFlag()
+    made = sigterm.SigtermFlag()
     monkeypatch.setattr(stop, "_sigterm", made)
     yield made
     signal.signal(signal.SIGTERM, before)
