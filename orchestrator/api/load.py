@@ -4,6 +4,7 @@ Called by the command line (`validate`, `run`, `plan`) and by tests. The one mod
 reads no more of it than a job may have.
 """
 
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path as FilePath
@@ -20,6 +21,7 @@ from orchestrator.api.validation import validate
 from orchestrator.api.yaml_nodes import MAX_TEXT
 
 STANDARD_INPUT = "-"
+_PYTHON = ".py"
 
 
 class LoadResult(msgspec.Struct, frozen=True):
@@ -40,7 +42,7 @@ class Completed(msgspec.Struct, frozen=True):
 
 def load_jobs(path: str, assignments: Sequence[str] = ()) -> LoadResult:
     """`path` -: standard input. `assignments`: changes to every job, as `--set` takes them."""
-    source = read_source(path)
+    source = _say_program(path) if is_program(path) else read_source(path)
     if isinstance(source, FieldError):
         return LoadResult((), (source,))
     return load_text(source, name_source(path), assignments)
@@ -112,6 +114,20 @@ def _check_unique(
     seen.setdefault(key, position)
 
 
+def is_program(path: str) -> bool:
+    """By its name: what is wrong with a program as YAML helps nobody."""
+    return path.endswith(_PYTHON)
+
+
+def say_program(path: str, command: str) -> str:
+    """`command`: what the user asked `tfo` for, or what would run it."""
+    return f"is a Python program, not a job; write: tfo {command} -- python {shlex.quote(path)}"
+
+
+def _say_program(path: str) -> FieldError:
+    return FieldError(path=(), message=say_program(path, "run"), position=_position(path))
+
+
 def name_source(path: str) -> str:
     return "<stdin>" if path == STANDARD_INPUT else path
 
@@ -126,4 +142,8 @@ def read_source(path: str) -> bytes | FieldError:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         message = f"cannot be read: {reason[:1].lower()}{reason[1:]}"
-        return FieldError(path=(), message=message, position=Position(quote(path, limit=4096)[1:-1]))
+        return FieldError(path=(), message=message, position=_position(path))
+
+
+def _position(path: str) -> Position:
+    return Position(quote(path, limit=4096)[1:-1])

@@ -39,8 +39,12 @@ class Place(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class JobOptions:
-    """Which job: a file, a built-in workload or a program, and what to change in it. None: not asked for."""
+    """Which job: a file, a built-in workload or a program, and what to change in it. None: not asked for.
 
+    `command`: that of `tfo` which wants to know; for hints.
+    """
+
+    command: str = "run"
     target: str = ""
     program: tuple[str, ...] = ()
     name: str | None = None
@@ -214,6 +218,7 @@ def _check_program(
 def _job(line: _Line) -> JobOptions:
     words = line.words
     return JobOptions(
+        command=words.command,
         target=words.target or "",
         program=line.program,
         name=words.name,

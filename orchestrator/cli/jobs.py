@@ -32,6 +32,7 @@ from orchestrator.cli.job_names import name_of
 from orchestrator.core import expansion, names
 
 _SUFFIXES = (".yaml", ".yml", ".json")
+_MOST_NAMED = 3
 _ARGS: FieldPath = ("spec", "workload", "args")
 _CHIEF = ReplicaSpecs(chief=ReplicaSpec())
 
@@ -78,9 +79,11 @@ def _source(options: JobOptions) -> _Source | tuple[FieldError, ...]:
         return _from_program(options.program)
     if target in WORKLOADS:
         return _from_workload(target, options)
+    if load.is_program(target):
+        raise Refused(f"{target!r} {load.say_program(target, options.command)}")
     if target == load.STANDARD_INPUT or target.endswith(_SUFFIXES) or Path(target).is_file():
         return _from_file(target)
-    raise Refused(_say_unknown(target))
+    raise Refused(_say_unknown(options))
 
 
 def _from_program(program: tuple[str, ...]) -> _Source:
@@ -159,10 +162,31 @@ def _fresh(name: str, spec: JobSpec) -> TensorFlowJob:
     return TensorFlowJob(metadata=Metadata(name=name), spec=spec)
 
 
-def _say_unknown(target: str) -> str:
-    if target.endswith(".py"):
-        return f"{target!r} is a program, not a job; write: tfo run -- python {target}"
-    if "/" in target or Path(target).is_dir():
+def _say_unknown(options: JobOptions) -> str:
+    target = options.target
+    if Path(target).is_dir():
+        return _say_folder(options)
+    if "/" in target:
         return f"there is no file {target!r}"
     said = f"{unknown('workload', target, list(WORKLOADS))}, and there is no file of this name"
-    return f"{said}; did you mean: tfo run -- {shlex.quote(target)}" if shutil.which(target) else said
+    meant = f"; did you mean: tfo {options.command} -- {shlex.quote(target)}"
+    return said + (meant if shutil.which(target) else "")
+
+
+def _say_folder(options: JobOptions) -> str:
+    """With a file in it that may be meant; of many only one is named."""
+    said = f"{options.target!r} is a folder, not a job file"
+    files = _files_in(Path(options.target))
+    if not files:
+        return f"{said}, and no YAML file is in it"
+    if len(files) > _MOST_NAMED:
+        return f"{said}; name one of the {len(files)} YAML files in it, such as {shlex.quote(files[0])}"
+    commands = " or: ".join(f"tfo {options.command} {shlex.quote(file)}" for file in files)
+    return f"{said}; write: {commands}"
+
+
+def _files_in(folder: Path) -> list[str]:
+    try:
+        return sorted(str(one) for one in folder.iterdir() if one.suffix in _SUFFIXES and one.is_file())
+    except OSError:
+        return []

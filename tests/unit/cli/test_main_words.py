@@ -110,9 +110,9 @@ def test_a_file_that_looks_like_a_run_is_a_file(tmp_path: Path, monkeypatch: pyt
     [
         (
             "plan cnn --on local --output job",
-            PlanOptions(job=JobOptions(target="cnn"), on=Place.LOCAL, output="job"),
+            PlanOptions(job=JobOptions(command="plan", target="cnn"), on=Place.LOCAL, output="job"),
         ),
-        ("plan -- ./a", PlanOptions(job=JobOptions(program=("./a",)))),
+        ("plan -- ./a", PlanOptions(job=JobOptions(command="plan", program=("./a",)))),
         ("ps -a --output json", PsOptions(runs_dir=Path("tfo-runs"), all=True, output="json")),
         (
             "logs j worker-1 -f --attempt 2 --tail 9",

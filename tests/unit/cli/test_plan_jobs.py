@@ -230,7 +230,7 @@ def test_a_file_of_two_jobs_is_refused_at_the_second(tmp_path: Path) -> None:
     ("target", "words"),
     [
         ("cnnn", "unknown workload 'cnnn'; did you mean 'cnn'?"),
-        ("train.py", "'train.py' is a program, not a job; write: tfo run -- python train.py"),
+        ("train.py", "'train.py' is a Python program, not a job; write: tfo run -- python train.py"),
         ("no/such/thing", "there is no file 'no/such/thing'"),
     ],
 )
@@ -238,6 +238,36 @@ def test_what_is_neither_file_nor_workload_is_refused(target: str, words: str) -
     with pytest.raises(Refused) as caught:
         job_from_options(JobOptions(target=target))
     assert words in str(caught.value)
+
+
+def test_a_program_where_a_job_file_is_expected_is_named_as_one(tmp_path: Path) -> None:
+    """Not as broken YAML; in the words of the command that was called."""
+    path = tmp_path / "my train.py"
+    path.write_text('"""Trains."""\nimport sys\n')
+    for command in ("run", "plan"):
+        with pytest.raises(Refused) as caught:
+            job_from_options(JobOptions(command=command, target=str(path)))
+        assert str(caught.value) == (
+            f"'{path}' is a Python program, not a job; write: tfo {command} -- python '{path}'"
+        )
+
+
+def test_a_folder_where_a_job_file_is_expected_is_named_as_one(tmp_path: Path) -> None:
+    def said() -> str:
+        with pytest.raises(Refused) as caught:
+            job_from_options(JobOptions(target=str(tmp_path)))
+        return str(caught.value)
+
+    head = f"'{tmp_path}' is a folder, not a job file"
+    assert said() == f"{head}, and no YAML file is in it"
+    (tmp_path / "b.yaml").touch()
+    (tmp_path / "train.py").touch()
+    assert said() == f"{head}; write: tfo run {tmp_path}/b.yaml"
+    (tmp_path / "a.yml").touch()
+    assert said() == f"{head}; write: tfo run {tmp_path}/a.yml or: tfo run {tmp_path}/b.yaml"
+    for number in range(4):
+        (tmp_path / f"c{number}.yaml").touch()
+    assert said() == f"{head}; name one of the 6 YAML files in it, such as {tmp_path}/a.yml"
 
 
 @pytest.mark.parametrize(

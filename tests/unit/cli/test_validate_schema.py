@@ -55,6 +55,13 @@ def test_one_error_is_one_error(tmp_path: Path) -> None:
     assert err.splitlines()[1] == "1 error in 1 file"
 
 
+def test_a_program_is_named_as_one_and_not_as_broken_yaml(tmp_path: Path) -> None:
+    file = tmp_path / "train.py"
+    file.write_text('"""Trains."""\nimport sys\n')
+    told = f"{file}: is a Python program, not a job; write: tfo run -- python {file}\n1 error in 1 file\n"
+    assert check(file) == (2, "", told)
+
+
 def test_errors_that_are_not_shown_are_counted(tmp_path: Path) -> None:
     file = tmp_path / "flood.yaml"
     file.write_text(
