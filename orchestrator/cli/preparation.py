@@ -23,7 +23,7 @@ from orchestrator.backends.local.programs import Place
 from orchestrator.backends.local.run_folder import RunFolder, RunLock, Runner, RunState
 from orchestrator.cli import folders, outputs, wording
 from orchestrator.cli.errors import Refused
-from orchestrator.cli.lookup import find_run
+from orchestrator.cli.lookup import find_run, label, read_state
 from orchestrator.cli.session import RunPlan, utc_now
 from orchestrator.core import plan
 from orchestrator.protocol.checkpoints import checkpoint_path, latest_step
@@ -76,8 +76,19 @@ def checkpoint_to_resume(source: RunFolder, base: Path, where: str) -> Path:
     origin = folders.checkpoints_of(job, source, base)
     step = latest_step(str(origin))
     if step is None:
-        raise Refused(f"{where}: {source.job}/{source.number} has no committed checkpoint in {origin}")
+        other = _newest_with_checkpoint(source, base)
+        hint = f"; {label(other)} has one: --resume={label(other)}" if other else ""
+        raise Refused(f"{where}: {label(source)} has no committed checkpoint in {origin}{hint}")
     return Path(checkpoint_path(str(origin), step))
+
+
+def _newest_with_checkpoint(source: RunFolder, base: Path) -> RunFolder | None:
+    """Among the other runs of the same job."""
+    for run in reversed(run_folder.folders_of(source.path.parent)):
+        state = read_state(run)
+        if state and latest_step(str(folders.checkpoints_of(state.job, run, base))) is not None:
+            return run
+    return None
 
 
 def take_checkpoint(checkpoint: Path, target: Path) -> None:

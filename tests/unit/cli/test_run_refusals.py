@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.cli import main
+from orchestrator.protocol.checkpoints import checkpoint_path
 from tests.fixtures.runs import make_run
 
 
@@ -52,6 +53,19 @@ def test_a_run_without_a_checkpoint_to_resume_from(capsys: pytest.CaptureFixture
     folder = make_run(Path("tfo-runs"), "true")
     said = refused(capsys, "--resume", "--", "true")
     assert said == f"tfo: --resume: true/1 has no committed checkpoint in {folder.checkpoints}\n"
+
+
+def test_a_run_without_a_checkpoint_names_the_newest_run_that_has_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    runs = [make_run(Path("tfo-runs"), "true") for _ in range(4)]
+    for folder in runs[:2]:
+        Path(checkpoint_path(str(folder.checkpoints), 100)).mkdir()
+    runs[2].state_file.write_text("?")
+    told = "has one: --resume=true/2\n"
+    assert refused(capsys, "--resume", "--", "true").endswith(f" in {runs[3].checkpoints}; true/2 {told}")
+    other = ("--set", "spec.checkpoint.from=true", "--name", "other", "--", "true")
+    assert refused(capsys, *other).endswith(f"; true/2 {told}")
 
 
 @pytest.mark.parametrize("reference", ["train/7", "other/1"])
