@@ -8,9 +8,11 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from orchestrator.api.status import JobStatus
 from orchestrator.backends.local.run_folder import RunFolder
 from orchestrator.cli import wording
 from orchestrator.cli.summary import RunPaths
+from orchestrator.core.actions import Reason
 from orchestrator.core.plan import Folders
 from orchestrator.protocol.checkpoints import latest_step
 
@@ -63,6 +65,12 @@ def resume_words(words: Sequence[str], run: str) -> tuple[str, ...]:
         has_value = place + 1 < len(kept) and _RUN.fullmatch(kept[place + 1]) is not None
         del kept[place : place + (2 if has_value else 1)]
     return (*kept, f"{flag}={run}", *rest)
+
+
+def is_worth_resuming(status: JobStatus, checkpoints: str) -> bool:
+    """Not where a built-in program refused what it was given and nothing has been saved since: it would once more."""
+    began = status.attempts[-1].restore_step if status.attempts else None
+    return status.reason != Reason.WRONG_INPUT or latest_step(checkpoints) != began
 
 
 def program(name: str, which: Which, here: Path) -> str | None:

@@ -128,13 +128,14 @@ def _summary(session: LocalSession, store: Store, here: Path) -> Summary:
     state = session.backend.state
     run = session.run_plan
     paths = outputs.collect_paths(run.folder, run.folders, here)
-    resume = outputs.resume_words(state.runner.invocation, f"{run.folder.job}/{run.folder.number}")
+    is_to_go_on = outputs.is_worth_resuming(state.status, run.folders.checkpoints)
+    words = outputs.resume_words(state.runner.invocation, f"{run.folder.job}/{run.folder.number}")
     end = Ending(
         exit_code=_exit_code(state.status.phase, session.interrupted),
         started=state.runner.start_time,
         now=state.status.completion_time or utc_now(),
         paths=paths,
-        next=outputs.next_commands(paths, resume, shutil.which, here),
+        next=outputs.next_commands(paths, words if is_to_go_on else (), shutil.which, here),
     )
     final = store.summary(run.job.metadata.uid or "")
     return collect_summary(run.folder.job, run.folder.number, state.status, final, end)

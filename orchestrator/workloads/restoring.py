@@ -5,9 +5,12 @@ Called by `training` with the step that the attempt restores, and by `evaluator`
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from orchestrator.train import Checkpointer
+
+_VALUES = re.compile(r", value=\[.*?\](?=>)", re.DOTALL)
 
 
 class RestoreError(Exception):
@@ -20,10 +23,15 @@ def restore(checkpointer: Checkpointer, model: Any, step: int) -> None:  # Keras
         checkpointer.restore(model, step)
     except (ValueError, OSError) as error:
         raise RestoreError(
-            f"the checkpoint of step {step} in {checkpointer.directory} cannot be restored into this model ({error}); "
-            "was it made with other arguments?"
+            f"the checkpoint of step {step} in {checkpointer.directory} cannot be restored into this model; was it "
+            f"made with other arguments? ({_without_values(str(error))})"
         ) from None
     set_dropout_position(model, step)
+
+
+def _without_values(message: str) -> str:
+    """On one line and without the arrays that Keras prints, which would push all else out of the last lines."""
+    return " ".join(_VALUES.sub("", message).split())
 
 
 def set_dropout_position(model: Any, step: int) -> None:

@@ -13,6 +13,7 @@ from orchestrator.api.status import Cause, JobStatus, Phase, Progress
 from orchestrator.backends.local.run_folder import RunFolder
 from orchestrator.cli import outputs
 from orchestrator.cli.summary import Ending, RunPaths, collect_summary, render_summary
+from orchestrator.core.actions import Reason
 from orchestrator.core.plan import Folders
 from orchestrator.metrics.store import FinalMetrics
 from tests.fixtures.run_views import build_failure, build_summary
@@ -203,6 +204,19 @@ def test_a_printed_line_can_be_pasted_into_a_shell(name: str, tmp_path: Path) ->
 
 def test_nothing_that_does_not_exist_is_proposed(tmp_path: Path) -> None:
     assert outputs.next_commands(RunPaths(run="r"), ("run", "cnn"), _on_path, tmp_path) == ()
+
+
+def test_a_resume_that_must_fail_the_same_way_again_is_not_proposed(tmp_path: Path) -> None:
+    (tmp_path / "ckpt-0000000015").mkdir()
+
+    def is_proposed(reason: Reason, began: int | None) -> bool:
+        end = msgspec.structs.replace(build_ended(1, Cause.PROGRAM_EXIT), restore_step=began)
+        status = replaced(failed(blamed=True), reason=reason.value, attempts=(end,))
+        return outputs.is_worth_resuming(status, str(tmp_path))
+
+    assert not is_proposed(Reason.WRONG_INPUT, 15), "its checkpoint does not fit, say"
+    assert is_proposed(Reason.WRONG_INPUT, None), "it has saved since, and its data may be mended"
+    assert is_proposed(Reason.MODEL_LOST, 15), "there may be room on the disk by then"
 
 
 def test_programs_that_the_shell_would_not_find_are_named_by_their_path(
