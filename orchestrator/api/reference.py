@@ -49,6 +49,7 @@ def _rows(schema: JsonObject, definitions: JsonObject, parent: str) -> Iterator[
         yield f"| `{path}` | {_type(field, below)} | {_default(field)} | {_cell(field.get('description', ''))} |"
         if below.get("additionalProperties") is False and path != "spec.workload":
             yield from _rows(below, definitions, path)
+        yield from _rows(_referred(field.get("items", {}), definitions), definitions, f"{path}[]")
 
 
 def _referred(field: JsonObject, definitions: JsonObject) -> JsonObject:
@@ -61,6 +62,8 @@ def _referred(field: JsonObject, definitions: JsonObject) -> JsonObject:
 def _type(field: JsonObject, below: JsonObject) -> str:
     if "enum" in field:
         return " \\| ".join(f"`{one}`" for one in field["enum"])
+    if "items" in field:
+        return f"array of {_type(field['items'], {})}"
     kind = field.get("type") or below.get("type", "object")
     name = " or ".join(kind) if isinstance(kind, list) else str(kind)
     return f"{name} {_range(field)}".strip()
