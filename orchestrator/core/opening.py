@@ -160,7 +160,7 @@ def _opened(turn: Turn, seats: tuple[Seat, ...]) -> Decision:
         workers=membership.replicas(turn.spec, Role.WORKER),
         config_hash=config_hash(turn),
     )
-    message = _message(attempt)
+    message = _message(turn, attempt)
     recorded = replace(_with_losses(waiting.over(turn, message), attempt.restore_step), attempt=attempt)
     event = Event(type=EventType.NORMAL, reason=Reason.STARTING, message=message, attempt=number)
     orders = Orders(turn.spec, attempt.members)
@@ -171,10 +171,13 @@ def _opened(turn: Turn, seats: tuple[Seat, ...]) -> Decision:
     return Decision(status=recorded, wanted=wanted, events=(event,), requeue_after=0.0)
 
 
-def _message(attempt: Attempt) -> str:
+def _message(turn: Turn, attempt: Attempt) -> str:
+    """The evaluator is a replica of the job, as views and plans count, and in no attempt."""
+    besides = " besides the evaluator" if membership.replicas(turn.spec, Role.EVALUATOR) else ""
     at = f" from step {attempt.restore_step}" if attempt.restore_step is not None else ""
     count = len(attempt.members)
-    return f"attempt {attempt.number} starts with {count} {'replica' if count == 1 else 'replicas'}{at}"
+    replicas = "replica" if count == 1 else "replicas"
+    return f"attempt {attempt.number} starts with {count} {replicas}{besides}{at}"
 
 
 def _member(turn: Turn, seat: Seat, number: int) -> Member:

@@ -44,6 +44,18 @@ def deleted(world: World, seconds: float = 0) -> list[str]:
 # --- the evaluator
 
 
+def test_the_evaluator_is_told_beside_the_replicas_of_the_attempt() -> None:
+    """Three replicas in all, as views and `tfo plan` count; two of them are members."""
+    world = watched()
+    world.tell("worker-0", checkpoint_step=40)
+    world.exit("worker-0")
+    world.go()
+    assert [one.message for one in world.events if one.reason is Reason.STARTING] == [
+        "attempt 1 starts with 2 replicas besides the evaluator",
+        "attempt 2 starts with 2 replicas besides the evaluator from step 40",
+    ]
+
+
 def test_the_evaluator_starts_with_the_gang_under_its_own_run_number() -> None:
     world = watched()
     found = side(world, "evaluator-0")
