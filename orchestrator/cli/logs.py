@@ -76,7 +76,9 @@ def _say_nothing(folder: RunFolder, options: LogsOptions) -> None:
     if options.attempt is not None and attempts:
         there = ", ".join(str(one) for one in attempts)
         raise Refused(f"{label(folder)} has no attempt {options.attempt}; it has {there}")
-    print(f"{label(folder)}: no output yet", file=sys.stderr)
+    of = f" of {options.replica}" if options.replica else ""
+    when = " yet" if folder.is_live() else f"; the run has ended: {phase_of(folder)}"
+    print(f"{label(folder)}: no output{of}{when}", file=sys.stderr)
 
 
 def _is_coloured() -> bool:

@@ -93,10 +93,16 @@ def test_an_unknown_attempt_is_refused_with_those_there_are(
     assert "digits/1 has no attempt 3; it has 1, 2" in capsys.readouterr().err
 
 
-def test_no_output_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    make_run(tmp_path)
+def test_no_output_is_said_and_whether_any_can_come(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make_run(tmp_path)
     assert tfo(tmp_path, "digits") == 0
-    assert capsys.readouterr().err == "digits/1: no output yet\n"
+    assert capsys.readouterr().err == "digits/1: no output; the run has ended: Succeeded\n"
+    lock = RunLock(folder)
+    assert tfo(tmp_path, "digits", "chief-0") == 0
+    lock.release()
+    assert capsys.readouterr().err == "digits/1: no output of chief-0 yet\n"
 
 
 class Following:
