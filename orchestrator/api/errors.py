@@ -29,7 +29,8 @@ class Position(msgspec.Struct, frozen=True):
 class FieldError(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that is wrong, in words for the user that also say what would be right.
 
-    `related`: other fields that the judgement rests on; where one of them could not be read, it is not made.
+    `related`: other fields that the judgement rests on; where one of them could not be read, it is not made. Of what
+    could not be read itself: the missing field that was probably meant.
     """
 
     path: Path
@@ -57,11 +58,13 @@ class Errors:
     def is_full(self) -> bool:
         return len(self.items) >= MAX_ERRORS
 
-    def add(self, path: Path, message: str, position: Position | None = None) -> None:
+    def add(
+        self, path: Path, message: str, position: Position | None = None, related: tuple[Path, ...] = ()
+    ) -> None:
         if self.is_full:
             self.dropped += 1
         else:
-            self.items.append(FieldError(path=path, message=message, position=position))
+            self.items.append(FieldError(path=path, message=message, position=position, related=related))
 
 
 def format_path(path: Path) -> str:

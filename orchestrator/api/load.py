@@ -92,8 +92,8 @@ def complete(
 
 def _rests_on(error: FieldError, unreadable: Sequence[FieldError]) -> bool:
     """An error without a path is about an assignment and concerns no field."""
-    paths = (error.path, *error.related)
-    return any(is_near(path, other.path) for path in paths for other in unreadable if other.path)
+    unread = [path for other in unreadable for path in (other.path, *other.related) if path]
+    return any(is_near(path, other) for path in (error.path, *error.related) for other in unread)
 
 
 def _place(error: FieldError) -> tuple[int, int]:

@@ -88,16 +88,22 @@ def _parse_document(root: Node, filename: str) -> Document:
     if foreign or not isinstance(root, Mapping):
         errors.add((), foreign, Position(filename, root.line, root.column))
         return Document(None, tuple(errors.items), locate)
-    for key, right in (("apiVersion", API_VERSION), ("kind", KIND)):
-        if key not in root.entries:
-            errors.add(
-                (key,), f"is missing; write `{key}: {right}`", Position(filename, root.line, root.column)
-            )
     reader = Reader(filename, errors)
     if root.tag:
         reader.refuse_tag(root, ())
     job = reader.read_struct(TensorFlowJob, root, ())
+    _check_head(root, filename, errors)
     return Document(job, tuple(errors.items), locate, errors.dropped)
+
+
+def _check_head(root: Mapping, filename: str, errors: Errors) -> None:
+    """What has a default in our types, and has to be written all the same; a slip in its name has been told."""
+    slips = {path for error in errors.items for path in error.related}
+    for key, right in (("apiVersion", API_VERSION), ("kind", KIND)):
+        if key not in root.entries and (key,) not in slips:
+            errors.add(
+                (key,), f"is missing; write `{key}: {right}`", Position(filename, root.line, root.column)
+            )
 
 
 def _say_foreign(root: Node) -> str:

@@ -56,16 +56,17 @@ class Reader:
         self._refuse_repeated(node, path)
         fields = shape.fields_of(cls)
         values: dict[str, object] = {}
+        meant: set[str] = set()
         for key, entry in node.entries.items():
             if key in fields:
                 value = self._read_field(cls, fields[key], entry.value, (*path, key))
                 if value is not UNREADABLE:
                     values[fields[key].name] = value
             elif key not in shape.IGNORED.get(cls, ()):
-                self._refuse((*path, key), partial(say_unknown_field, cls, key, path), entry.key)
+                meant.add(self._refuse_unknown(cls, entry.key, node, path))
         for field in fields.values():
             if field.is_required and field.name not in values:
-                if field.key not in node.entries:
+                if field.key not in node.entries and field.key not in meant:
                     self._refuse((*path, field.key), f"is missing: {field.description}", node)
                 values[field.name] = shape.blank(field.type)
         return cls(**values)
@@ -80,6 +81,19 @@ class Reader:
             message = "" if self._errors.is_full else message()
         self._errors.add(path, message, Position(self._file, node.line, node.column))
         return UNREADABLE
+
+    def _refuse_unknown(self, cls: type[msgspec.Struct], key: Scalar, node: Mapping, path: Path) -> str:
+        """The field that is missing because this was written for it, or "": that it is missing needs no word then."""
+        position = Position(self._file, key.line, key.column)
+        if self._errors.is_full:
+            self._errors.add((*path, key.text), "", position)
+            return ""
+        meant = find_meant(cls, key.text, path)
+        if meant is None or meant in node.entries:
+            meant = ""
+        related = ((*path, meant),) if meant else ()
+        self._errors.add((*path, key.text), say_unknown_field(cls, key.text, path), position, related)
+        return meant
 
     def refuse_tag(self, node: Node, path: Path) -> None:
         """What has the tag is read as if it had none: there may be more to say about it."""
@@ -207,8 +221,18 @@ def say_unknown_field(cls: type[msgspec.Struct], key: str, path: Path) -> str:
     known = list(shape.fields_of(cls))
     if cls is ReplicaSpecs:
         return suggest.unknown("role", key, known)
-    homes = [home[:-1] for home in shape.find_homes(key) if home[:-1] != path]
-    if homes:
+    if homes := _find_homes(key, path):
         places = " or ".join(format_path(home) or "the top level" for home in homes[:2])
         return f"unknown field {quote(key)} here; it belongs in {places}"
     return suggest.unknown("field", key, known)
+
+
+def find_meant(cls: type[msgspec.Struct], key: str, path: Path) -> str | None:
+    """The field of the struct at `path` that `key` is a misspelling of."""
+    is_elsewhere = cls is not ReplicaSpecs and _find_homes(key, path)
+    return None if is_elsewhere else suggest.find_nearest(key, shape.fields_of(cls))
+
+
+def _find_homes(key: str, path: Path) -> list[Path]:
+    """Other structs that have a field of this name."""
+    return [home[:-1] for home in shape.find_homes(key) if home[:-1] != path]

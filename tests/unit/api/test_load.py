@@ -140,6 +140,35 @@ def test_a_document_is_completed_alone() -> None:
     assert isinstance(complete_document(bad), tuple)
 
 
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("replicaSpecs", "replicaSpec"),
+        ("name: digits", "nmae: digits"),
+        ("metadata", "metadate"),
+        ("apiVersion", "apiversion"),
+        ("kind: T", "knid: T"),
+        ("spec:", "specs:"),
+    ],
+)
+def test_a_required_field_that_is_misspelled_is_one_error(right: str, wrong: str) -> None:
+    """And not first one that says that it is missing, though it stands there."""
+    text = cnn()
+    assert text.count(right) == 1
+    [error] = load_text(text.replace(right, wrong), "f").errors
+    assert f"unknown field '{wrong.split(':')[0]}'; did you mean '{right.split(':')[0]}'?" in error.message
+
+
+def test_a_required_field_is_missed_where_the_unknown_one_is_no_slip_of_it() -> None:
+    errors = load_text(cnn().replace("name: digits", "labels: {}, lable: 1"), "f").errors
+    assert [error.path[-1] for error in errors] == ["name", "lable"]
+
+
+def test_rules_about_a_field_that_is_misspelled_are_not_judged() -> None:
+    text = job_text("replicaSpecs: {chief: {}, worker: {replica: 4, minReplicas: 2}}\nworkload: {name: cnn}")
+    assert [error.path[-1] for error in load_text(text, "f").errors] == ["replica"]
+
+
 def test_a_flood_of_unreadable_fields_is_cut_and_no_rule_speaks() -> None:
     result = load_text(job_text("".join(f"unknown{number}: 1\n" for number in range(500))), "f")
     # 500 unknown fields and the missing roles
