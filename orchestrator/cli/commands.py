@@ -111,7 +111,8 @@ _JOB_FLAGS = (
         names=("--set",),
         metavar="KEY=VALUE",
         repeat=True,
-        help="A workload's argument, or a path in the job, e.g. spec.runPolicy.backoffLimit=5. Repeatable.",
+        help="A workload's argument, e.g. epochs=5, or a path in the job, e.g. spec.runPolicy.backoffLimit=5; with a "
+        "FILE only the path: spec.workload.args.epochs=5. Repeatable.",
     ),
     Flag(names=("--name",), metavar="NAME", help="Name of the job."),
     Flag(

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.api.types import Strategy
+from orchestrator.cli import commands
 from orchestrator.cli.arguments import JobOptions
 from orchestrator.cli.errors import Refused
 from orchestrator.cli.job_names import name_of
@@ -178,6 +179,16 @@ def test_what_a_flag_makes_wrong_in_a_file_names_the_flag(file: Path) -> None:
         "--set spec.replicaSpecs.worker.minReplicas=2: spec.replicaSpecs.worker.minReplicas: "
         "must be at most replicas (1), is 2"
     ]
+
+
+@pytest.mark.parametrize("command", [commands.RUN, commands.PLAN])
+def test_the_help_says_how_an_argument_is_set_in_a_file(command: commands.Command, file: Path) -> None:
+    """`--set epochs=5` is refused there: not every file is of a workload."""
+    [said] = [flag.help for flag in command.flags if "--set" in flag.names]
+    assert "with a FILE only the path: spec.workload.args.epochs=5." in said
+    [error] = errors(JobOptions(target=str(file), sets=("epochs=5",)))
+    assert error == "--set epochs=5: spec.epochs: is an argument of cnn; write spec.workload.args.epochs"
+    built(JobOptions(target=str(file), sets=("spec.workload.args.epochs=5",)))
 
 
 @pytest.mark.parametrize(
