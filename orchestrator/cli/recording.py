@@ -51,6 +51,10 @@ def listen(options: RunOptions) -> socket.socket | None:
         raise Refused(f"--metrics-port: {error.strerror or error}") from None
 
 
+def say_lingering(url: str, seconds: float) -> str:
+    return f"metrics stay at {url} for {seconds:,.15g} s; Ctrl-C ends that"
+
+
 class Recording:
     """Entered before the job starts. `endpoint`: where the metrics are served, if they are."""
 
@@ -120,9 +124,15 @@ class Recording:
             self._lost_files += 1
             self._error = error.strerror or str(error)
 
+    def farewell(self) -> str:
+        """What is said where the final values are served for a while; a run that was interrupted waits for nothing."""
+        if self._server is None or not self._options.metrics_linger or self._session.interrupted is not None:
+            return ""
+        return say_lingering(self._server.url, self._options.metrics_linger)
+
     async def linger(self, leave: threading.Event) -> None:
         """Goes on serving the final values for a while, or until `leave` is set."""
-        if self._server is not None and self._options.metrics_linger:
+        if self.farewell():
             await asyncio.to_thread(leave.wait, self._options.metrics_linger)
 
 

@@ -69,6 +69,9 @@ class JsonRenderer:
         self._lines.write(events.encode(line))
 
     def close(self, summary: Summary) -> None:
+        """The summary stays the last line."""
+        if summary.farewell:
+            self.note(summary.farewell, summary.time)
         self._lines.write(events.encode(events.of_summary(summary)))
 
     def _is_due(self, line: events.Progressed, now: datetime) -> bool:

@@ -117,14 +117,13 @@ async def _run(run: RunPlan, frame: Frame) -> int:
             await session.run(REFRESH_SECONDS, frame.inbox)
             frame.inbox.listen(lambda number: leave.set())
             record.finish()
-            summary = _summary(session, store, frame.here)
+            summary = _summary(session, record, store, frame.here)
             renderer.close(summary)
-        if session.interrupted is None:
-            await record.linger(leave)
+        await record.linger(leave)
     return summary.exit_code
 
 
-def _summary(session: LocalSession, store: Store, here: Path) -> Summary:
+def _summary(session: LocalSession, record: recording.Recording, store: Store, here: Path) -> Summary:
     state = session.backend.state
     run = session.run_plan
     paths = outputs.collect_paths(run.folder, run.folders, here)
@@ -136,6 +135,7 @@ def _summary(session: LocalSession, store: Store, here: Path) -> Summary:
         now=state.status.completion_time or utc_now(),
         paths=paths,
         next=outputs.next_commands(paths, words if is_to_go_on else (), shutil.which, here),
+        farewell=record.farewell(),
     )
     final = store.summary(run.job.metadata.uid or "")
     return collect_summary(run.folder.job, run.folder.number, state.status, final, end)

@@ -36,7 +36,7 @@ class RunPaths(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_d
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """The end of a run. `cause`: the end that made a run fail, None where no replica's did; `restart`: the message of
     the last restart or disruption; `lost_writes`: of state, metrics and events; `lost_logs`: replicas of whose output
-    lines are missing; `next`: commands to go on with."""
+    lines are missing; `next`: commands to go on with; `farewell`: why `tfo` has not ended yet."""
 
     job: str
     number: int
@@ -65,6 +65,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     cause: EndedAttempt | None = None
     paths: RunPaths = RunPaths(run="")
     next: tuple[str, ...] = ()
+    farewell: str = ""
 
     @property
     def is_success(self) -> bool:
@@ -79,6 +80,7 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     now: datetime
     paths: RunPaths
     next: tuple[str, ...] = ()
+    farewell: str = ""
 
 
 def collect_summary(job: str, number: int, status: JobStatus, final: FinalMetrics, end: Ending) -> Summary:
@@ -106,6 +108,7 @@ def collect_summary(job: str, number: int, status: JobStatus, final: FinalMetric
         cause=status.failure,
         paths=end.paths,
         next=end.next,
+        farewell=end.farewell,
     )
 
 
@@ -121,7 +124,7 @@ def _last_restart(status: JobStatus) -> str:
 
 def render_summary(summary: Summary) -> str:
     """Several lines, without a trailing newline."""
-    blocks = (_headline(summary), _failure(summary), _places(summary), _next(summary))
+    blocks = (_headline(summary), _failure(summary), _places(summary), _next(summary), _farewell(summary))
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
 
@@ -195,3 +198,7 @@ def _places(summary: Summary) -> list[str]:
 
 def _next(summary: Summary) -> list[str]:
     return ["next:", *(f"  {line}" for line in summary.next)] if summary.next else []
+
+
+def _farewell(summary: Summary) -> list[str]:
+    return [summary.farewell] if summary.farewell else []

@@ -149,6 +149,11 @@ def test_the_summary_has_every_field() -> None:
     }
 
 
+def test_why_tfo_has_not_ended_is_a_note_and_the_summary_stays_the_last_line() -> None:
+    note, summary = written_by(build_summary(farewell="metrics stay"))
+    assert (note["event"], note["message"], summary["event"]) == ("note", "metrics stay", "summary")
+
+
 def test_the_summary_of_a_failure_names_the_cause() -> None:
     [line] = written_by(build_failure())
     assert (line["result"], line["exitCode"]) == ("failed", 1)
