@@ -7,6 +7,7 @@ the alternate screen never used: whatever happens, the terminal stays usable.
 
 import os
 import threading
+import time
 from collections import deque
 from datetime import datetime
 from types import TracebackType
@@ -15,7 +16,7 @@ from typing import Self, TextIO
 from rich.console import Console
 from rich.text import Text
 
-from orchestrator.cli import frame, wording
+from orchestrator.cli import frame, signals, wording
 from orchestrator.cli.line_writer import write_text
 from orchestrator.cli.streams import silence
 from orchestrator.cli.summary import Summary, render_summary
@@ -49,7 +50,12 @@ class Screen:
         self._console = Console(file=stream, force_terminal=True, highlight=False, emoji=False, markup=False)
         self._drawn: list[str] = []
         self._columns = 0
+        self._is_lost = False
         self.glyphs = frame.glyphs_for(stream.encoding)
+
+    def lose(self) -> None:
+        """Others have written below the last frame: it stays as it is, and the next one begins where they ended."""
+        self._is_lost = True
 
     def draw(self, view: RunView | None, above: list[Text]) -> None:
         """`above`: lines that stay and scroll away; the frame, if there is one, comes below them."""
@@ -58,6 +64,8 @@ class Screen:
         # it with the next when they get wider.
         lines = frame.render_frame(view, max(columns - 1, 1), height, self.glyphs) if view else []
         texts = [self._styled(line) for line in lines]
+        if self._is_lost:
+            self._is_lost, self._drawn = False, []
         if texts == self._drawn and not above and columns == self._columns:
             return
         kept = [self._styled(line) for line in above]
@@ -99,6 +107,9 @@ class LiveRenderer:
         self._thread = threading.Thread(target=self._run, name="live view", daemon=True)
 
     def __enter__(self) -> Self:
+        signals.on_continue(
+            self._screen.lose
+        )  # a shell says that the job was stopped, and what it takes up again
         self._thread.start()
         return self
 
@@ -146,8 +157,15 @@ class LiveRenderer:
         while not self._stop.is_set():
             view, above = self._take()
             self._screen.draw(view, above)
-            self._stop.wait(SECONDS_BETWEEN)
+            self._pause()
         self._screen.draw(*self._take_last())
+
+    def _pause(self) -> None:
+        """A pause that took longer was spent stopped; then another one lets the main thread hear of SIGCONT first."""
+        began = time.monotonic()
+        self._stop.wait(SECONDS_BETWEEN)
+        if time.monotonic() - began > 2 * SECONDS_BETWEEN:
+            self._stop.wait(SECONDS_BETWEEN)
 
     def _take(self) -> tuple[RunView | None, list[Text]]:
         """What is to be drawn, as soon as there is something new."""

@@ -57,6 +57,11 @@ def give_to(receiver: Receiver) -> None:
     _receiver = receiver
 
 
+def on_continue(receiver: Callable[[], object]) -> None:
+    """SIGCONT, for whoever has to know that this process was stopped for a while, as by Ctrl-Z."""
+    signal.signal(signal.SIGCONT, lambda number, frame: receiver())
+
+
 class GivenTo:
     """`with` it: another receiver for a while."""
 

@@ -4,6 +4,7 @@ import fcntl
 import os
 import pty
 import re
+import signal
 import struct
 import termios
 import threading
@@ -164,6 +165,27 @@ def test_what_was_told_survives_a_terminal_that_is_made_narrower(terminal: Termi
         screen.feed(terminal.received[already:].decode())
     assert screen.text[0].endswith("worker-1 was killed")
     assert sum("101/420 steps" in line for line in screen.text) == 1
+
+
+def test_after_ctrl_z_the_frame_begins_below_what_the_shell_has_written(terminal: Terminal) -> None:
+    with LiveRenderer(terminal.stream) as live:
+        live.told(build_event())
+        for step in (99, 100):
+            live.refresh(build_view(step))
+            terminal.wait_for(f"{step}/420 steps")
+        terminal.wait_for_frame()
+        os.write(terminal.stream.fileno(), b"^Z\n[1]+  Stopped  tfo run\n$ fg\ntfo run\n")
+        signal.raise_signal(signal.SIGCONT)
+        for step in (101, 102):
+            live.refresh(build_view(step))
+            terminal.wait_for(f"{step}/420 steps")
+        terminal.wait_for_frame()
+        text = terminal.screen().text
+    place = text.index("^Z")
+    assert text[0].endswith("worker-1 was killed by SIGKILL")
+    assert text[place : place + 4] == ["^Z", "[1]+  Stopped  tfo run", "$ fg", "tfo run"]
+    assert [number for number, line in enumerate(text) if "/420 steps" in line] == [2, place + 5]
+    assert "102/420 steps" in text[place + 5]
 
 
 def test_no_color_is_respected(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
