@@ -31,12 +31,15 @@ from orchestrator.core import names
 from orchestrator.core.actions import Decision, Event, EventType, Reason
 from orchestrator.core.observed import Agent
 from orchestrator.core.plan import Folders, Plan
+from orchestrator.core.status import is_progress_due
 from orchestrator.core.stopping import SAVE_SECONDS
 from orchestrator.metrics.life import key_of
 from orchestrator.metrics.store import Store
 from orchestrator.protocol.messages import Report
 
 _LONGEST_SOCKET_PATH = 80
+PROGRESS_SECONDS = 1.0
+"""At most this often progress alone is written: it costs less than a millisecond, and `tfo ps` knows nothing else."""
 _LAST_SECONDS = 60.0
 """An agent that has not finished this long after the job's end is killed."""
 
@@ -104,6 +107,7 @@ class LocalSession:
         self.backend.report_seconds = self.run_plan.job.spec.telemetry.every_seconds or 1.0
         self._stack.push_async_callback(self.backend.close)
         self._reconciler = Reconciler(self.backend, self.coordinator, self.store, self, utc_now)
+        self._reconciler.progress_seconds = PROGRESS_SECONDS
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -154,7 +158,14 @@ class LocalSession:
     async def _tick(self, seconds: float) -> None:
         while True:
             self._refresh()
+            self._wake_for_progress(utc_now())
             await asyncio.sleep(seconds)
+
+    def _wake_for_progress(self, now: datetime) -> None:
+        """Reports wake nobody: without this, progress would be written only when something else happens."""
+        recorded = self.backend.state.status.progress
+        if is_progress_due(self.store.progress(self.uid, now), recorded, now, PROGRESS_SECONDS):
+            self._loop.wake()
 
     def _refresh(self) -> None:
         if self.renderer is not None:

@@ -13,7 +13,7 @@ from orchestrator.api.status import Progress
 from orchestrator.backends.base import Backend, Conflict, View
 from orchestrator.core.actions import Decision, DeleteJob, Event, WantedOrder
 from orchestrator.core.decide import decide
-from orchestrator.core.observed import Agent, Observed, StopRequest
+from orchestrator.core.observed import PROGRESS_SECONDS, Agent, Observed, StopRequest
 
 Clock = Callable[[], datetime]
 
@@ -62,6 +62,7 @@ class Reconciler:
         self._watcher = watcher
         self._clock = clock
         self.leader_since: datetime | None = None
+        self.progress_seconds = PROGRESS_SECONDS
         self.stop = StopWish()
 
     async def reconcile(self, key: str) -> float | None:
@@ -104,6 +105,7 @@ class Reconciler:
             foreign=view.foreign,
             ports=view.ports,
             progress=self._telemetry.progress(uid, now),
+            progress_seconds=self.progress_seconds,
             leader_since=self.leader_since,
             stop_request=self.stop.request,
         )

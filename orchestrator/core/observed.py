@@ -13,6 +13,8 @@ from orchestrator.api.status import JobStatus, Progress
 from orchestrator.api.types import Role, TensorFlowJob
 from orchestrator.protocol.messages import ProgramState
 
+PROGRESS_SECONDS = 10.0
+
 
 class ReplicaPhase(StrEnum):
     """Pending -> Running -> Succeeded | Failed, as a pod's phase; locally Running is: the agent's process lives."""
@@ -111,7 +113,8 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     `job` is defaulted and valid and has a UID; `status` is what was last written. `leader_since`: since when this
     controller has led (within 60 s of it no agent's absence causes anything). `ports`: per member name a port
     reserved for the next attempt, where the backend reserves ports. `services`: names that exist.
-    `foreign`: names of objects that should be ours but belong to somebody else.
+    `foreign`: names of objects that should be ours but belong to somebody else. `progress_seconds`: progress alone is
+    written at most this often, which depends on what a write costs where the status is kept.
     """
 
     job: TensorFlowJob
@@ -121,6 +124,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     services: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()
     progress: Progress = Progress()
+    progress_seconds: float = PROGRESS_SECONDS
     leader_since: datetime | None = None
     ports: dict[str, int] = {}
     stop_request: StopRequest | None = None

@@ -23,9 +23,6 @@ from orchestrator.core.actions import Reason
 from orchestrator.core.observed import Replica, ReplicaPhase
 from orchestrator.core.turn import Turn
 
-PROGRESS_SECONDS = 10.0
-"""Progress alone is written at most this often."""
-
 _UNDER_WAY = (ConditionType.RUNNING, ConditionType.RESTARTING, ConditionType.WAITING)
 _CONDITIONS: dict[Phase, tuple[ConditionType, tuple[ConditionType, ...]]] = {
     Phase.CREATED: (ConditionType.CREATED, ()),
@@ -129,17 +126,27 @@ def _is_ready(turn: Turn, replica: Replica) -> bool:
 def _progress(turn: Turn, status: JobStatus) -> Progress:
     """The newest progress when it is due, the phase changed, or the job and all its programs have ended.
 
-    Else as written. The last reports may come after the success. Only a newer report counts as new: rates sink by
-    themselves in a job that has gone silent.
+    Else as written. The last reports may come after the success.
     """
     recorded, newest = turn.seen.status.progress, turn.seen.progress
-    if newest.update_time is None or newest.update_time == recorded.update_time:
+    if not _is_newer(newest, recorded):
         return recorded
-    is_due = recorded.update_time is None or turn.since(recorded.update_time) >= PROGRESS_SECONDS
+    is_due = is_progress_due(newest, recorded, turn.now, turn.seen.progress_seconds)
     has_turned = status.phase is not turn.seen.status.phase or status.attempt != turn.seen.status.attempt
     speakers = (one for one in turn.seen.agents if one.connected and not seating.is_at_rest(one))
     is_over = status.phase.is_final and not any(speakers)
     return newest if is_due or has_turned or is_over else recorded
+
+
+def is_progress_due(newest: Progress, recorded: Progress, now: datetime, seconds: float) -> bool:
+    """Whether it is written though nothing else happens, which is at most every so many seconds."""
+    before = recorded.update_time
+    return _is_newer(newest, recorded) and (before is None or (now - before).total_seconds() >= seconds)
+
+
+def _is_newer(newest: Progress, recorded: Progress) -> bool:
+    """Only a newer report counts as new: rates sink by themselves in a job that has gone silent."""
+    return newest.update_time is not None and newest.update_time != recorded.update_time
 
 
 def _checkpoint(turn: Turn) -> CheckpointStatus | None:

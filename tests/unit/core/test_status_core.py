@@ -117,6 +117,13 @@ def test_progress_alone_is_written_at_most_every_ten_seconds() -> None:
     assert written(old, progress(10, at=10), seconds=10).step == 10
 
 
+def test_where_a_write_costs_little_progress_alone_is_written_more_often() -> None:
+    before = JobStatus(progress=progress(1, at=0))
+    for seconds, step in ((0.9, 1), (1.0, 9)):
+        here = turn(status=before, progress=progress(9, at=0.9), progress_seconds=1.0, seconds=seconds)
+        assert status.complete(here, before).progress.step == step
+
+
 @pytest.mark.parametrize("total_steps", [None, 28, 900])
 def test_what_is_reported_after_the_end_is_written_at_once(total_steps: int | None) -> None:
     """The chief may have ended before its peers have told of their last steps, which need not be the planned ones."""
