@@ -2,7 +2,8 @@
 
 Called by `report()`, the Keras callbacks and the checkpointer. Counters are increments since the last datagram that
 the kernel accepted, so one that did not fit loses nothing. It must not slow training down: without a socket every
-call returns at once, and values are converted only when a datagram is due. Python 3.9, standard library only.
+call returns at once, and values are converted only when a datagram is due. What was held back is sent by an
+`Afterlook` if the program falls silent. Python 3.9, standard library only.
 """
 
 from __future__ import annotations
@@ -28,9 +29,12 @@ from orchestrator.protocol.datagrams import (
     encode,
 )
 from orchestrator.protocol.fields import MAX_INTEGER, MAX_METRIC_NAME, MAX_METRICS
+from orchestrator.train.afterlook import Afterlook
 from orchestrator.train.ownership import Ownership
 
 DEFAULT_SECONDS = 1.0
+PATIENCE = 0.25
+"""So much of an interval longer a program may take for its next report, which then says all at once, metrics too."""
 MAX_NOTE = 1000
 MAX_PENDING = 16
 
@@ -86,6 +90,7 @@ class Reporter:
         self._clock = clock
         self._lock = threading.RLock()
         self._ownership = Ownership(path)
+        self._afterlook = Afterlook(self._lock, self._send_held_back)
         self._socket: Optional[socket.socket] = None
         self._next = float("-inf")
         self._is_step_said = False
@@ -191,19 +196,17 @@ class Reporter:
             return False
         with self._lock:
             self._next = self._clock() + self._interval
-            self._is_step_said = self._is_step_said or self._standing.step is not None
-            if not self._ownership.is_held():
-                return False
-            while self._send_one():
-                if not self._checkpoints and not self._notes:
-                    return True
-            return False
+            is_through = self._send_all()
+            if self._interval > 0 and self._socket is not None:  # who may not report has no socket
+                self._afterlook.start(self._interval * (1 + PATIENCE))
+            return is_through
 
     def close(self) -> None:
         """Send what is left and let another process of the program report."""
         with self._lock:
-            if self._has_news:
-                self.send()
+            if self.is_active and (self._has_news or self._metrics):
+                self._send_all()
+            self._afterlook.stop()
             self._ownership.release()
             if self._socket is not None:
                 self._socket.close()
@@ -212,6 +215,36 @@ class Reporter:
     def disown(self) -> None:
         """Give the right to report away without a word; for a forked child, whose parent still holds it."""
         self._ownership.release()
+
+    def _send_held_back(self, is_last: bool) -> Optional[float]:
+        """Called by the Afterlook. Seconds until the next look; None when nothing is left for one.
+
+        The next report stays due as it is: it may bring metrics that nobody looks at before they are due. After the
+        last look it is due at once, and has another look follow.
+        """
+        if is_last:
+            self._next = float("-inf")
+        left = self._next + self._interval * PATIENCE - self._clock()
+        if left > 0:
+            return left
+        if not self._has_news or not self._ownership.is_held():
+            return None
+        found = self._metrics
+        self._metrics = {name: value for name, value in found.items() if _is_plain(value)}
+        is_through = self._send_all()
+        for name in self._names.intersection(found):
+            if not _is_plain(found[name]):
+                self._metrics[name] = found[name]
+        return None if is_through else self._interval
+
+    def _send_all(self) -> bool:
+        self._is_step_said = self._is_step_said or self._standing.step is not None
+        if not self._ownership.is_held():
+            return False
+        while self._send_one():
+            if not self._checkpoints and not self._notes:
+                return True
+        return False
 
     def _send_one(self) -> bool:
         metrics = finite_metrics(self._metrics, self._names)
@@ -279,6 +312,16 @@ def finite_metrics(values: Mapping[str, object], names: Collection[str]) -> Dict
             continue
         found[name] = number if math.isfinite(number) else None
     return found
+
+
+def _is_plain(value: object) -> bool:
+    """Whether another thread may convert it: a tensor may have to be waited for, or belong to the thread that trains.
+
+    By its type alone: even `isinstance` asks a value that pretends to be something else.
+    """
+    from numbers import Real  # NumPy's numbers are such too; imported here, since most programs never come by
+
+    return issubclass(type(value), Real)
 
 
 def read_reporter(environ: Mapping[str, str]) -> Reporter:

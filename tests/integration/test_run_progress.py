@@ -52,3 +52,12 @@ def test_ps_follows_a_run_that_does_nothing_but_steps(launch: Launcher) -> None:
     first = wait_until(lambda: step_told(launch), "a first step", 10.0)
     wait_until(lambda: step_told(launch) > first, "a later step", 5.0)
     wait_until(lambda: step_told(launch) > first + 40, "the steps of two more seconds", 7.0)
+
+
+def test_a_run_that_hangs_is_at_the_last_step_that_its_program_reported(launch: Launcher) -> None:
+    """Also if that came within the interval (here the usual second) after which the one before had been sent."""
+    begin(launch, silent_after=40)
+    wait_until(lambda: step_told(launch) == 40, "the last step", 10.0)
+    run = launch.started[-1]
+    run.process.terminate()
+    assert run.end().summary["step"] == 40
