@@ -96,6 +96,33 @@ def test_a_stopped_run_goes_on_with_another_number_of_workers(launch: Launcher) 
     second.is_gone()
 
 
+def test_an_early_stop_is_not_lost_on_tensorflow(launch: Launcher) -> None:
+    """Between the strategy, which takes SIGTERM over, and the first step; all programs would go on until killed."""
+    run = launch(str(launch.workload("mlp", {"epochs": 100000, "seed": 1}, 1)))
+    wait_until(
+        lambda: catches_sigterm(run.program("worker-0")) or steps_done(run), "TensorFlow's handler", LIMIT
+    )
+    run.process.send_signal(signal.SIGINT)
+    assert run.end(limit=20).code == 130
+    run.is_gone()
+
+
+def catches_sigterm(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = int(status.partition("SigCgt:")[2].split()[0], 16)
+    return bool(caught >> (signal.SIGTERM - 1) & 1)
+
+
+def test_a_stop_ends_an_unchanged_script_at_once(launch: Launcher) -> None:
+    script = str(ROOT / "examples" / "train.py")
+    run = launch("--workers", "1", "--", "python", script, "--epochs", "100000", name="train")
+    wait_until(lambda: run.status and run.status.progress.step, "a step", LIMIT)
+    run.process.send_signal(signal.SIGTERM)
+    ended = run.end(limit=20)
+    assert (ended.code, ended.summary["message"]) == (143, "the job was stopped")
+    run.is_gone()
+
+
 def test_an_unchanged_script_reports_without_a_word_about_us(launch: Launcher) -> None:
     script = str(ROOT / "examples" / "train.py")
     run = launch("--workers", "2", "--", "python", script, "--epochs", "2", name="train")
