@@ -56,13 +56,13 @@ def was_asked() -> bool:
 def end_on_sigterm() -> None:
     """Let SIGTERM end this process again, as it did before the strategy was made, and do so if it has come meanwhile.
 
-    Leaves alone a program that handles the signal itself. Does nothing outside the main thread.
+    A program that handles the signal itself gets it back, but is not told twice: it may have heard. Does nothing
+    outside the main thread.
     """
-    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        return
+    known = signal.getsignal(signal.SIGTERM)
     try:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    except ValueError:
+        signal.signal(signal.SIGTERM, known)
+    except (ValueError, TypeError):  # TypeError: a handler that was there before Python
         return
-    if was_asked():
+    if known is signal.SIG_DFL and was_asked():
         os.kill(os.getpid(), signal.SIGTERM)

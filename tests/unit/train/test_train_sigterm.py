@@ -75,6 +75,13 @@ def test_a_program_that_handles_it_itself_is_left_alone(notice: Path, handler: s
     assert ended(source) == 7
 
 
+def test_a_handler_that_was_set_before_the_strategy_is_called_again() -> None:
+    before = "signal.signal(signal.SIGTERM, lambda *_: sys.exit(9)); make_strategy(); "
+    asked = "os.kill(os.getpid(), signal.SIGTERM); sys.exit(7)"
+    assert ended(before + asked) == 7
+    assert ended(before + "end_on_sigterm(); " + asked) == 9
+
+
 def test_outside_the_main_thread_nothing_is_done(notice: Path) -> None:
     notice.touch()
     source = "import threading; one = threading.Thread(target=end_on_sigterm); one.start(); one.join(); sys.exit(7)"
