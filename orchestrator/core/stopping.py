@@ -85,11 +85,15 @@ def go_on(turn: Turn, attempt: Attempt, wish: Stopping, gang: tuple[MemberFate, 
 
 
 def _unsaved(turn: Turn, wish: Stopping, everyone: tuple[MemberFate, ...]) -> str:
-    """Who would not stop in time; empty: nobody."""
+    """Who would not stop in time; empty: nobody. Who was killed before the deadline was so for another reason."""
     if turn.until(wish.deadline):
         return ""
     agents = [(one.member.name, turn.agents.get(one.member.uid)) for one in everyone]
-    killed = [name for name, agent in agents if agent and agent.signal == SIGKILL]
+    killed = [
+        name
+        for name, agent in agents
+        if agent and agent.signal == SIGKILL and agent.since and agent.since >= wish.deadline
+    ]
     if not killed:
         return ""
     others = f" and {len(killed) - 1} more" if len(killed) > 1 else ""

@@ -88,6 +88,21 @@ def test_who_had_to_be_killed_at_the_deadline_is_named() -> None:
     )
 
 
+def test_who_was_killed_at_once_is_not_said_to_have_been_waited_for() -> None:
+    """As one that was still starting is, or that the kernel killed for want of memory."""
+    world = ask(World().running())
+    world.obedient = False
+    world.step()
+    world.exit("chief-0", signal=9, asked=True)
+    world.exit("worker-1", 143, asked=True)
+    world.step(30)
+    world.exit("worker-0", signal=9, asked=True)
+    world.step()
+    assert world.status.attempts[-1].message == (
+        "the job was stopped; worker-0 had not ended after 30 s and got SIGKILL"
+    )
+
+
 def test_who_was_killed_before_it_began_is_not() -> None:
     world = ask(World().running())
     world.obedient = False
