@@ -22,9 +22,13 @@ class StopNotice:
         self._path = ""
 
     def place(self) -> str:
-        """Where it will lie for a program that is about to start; nothing does yet. Raises OSError."""
+        """Where it will lie for a program that is about to start; nothing does yet. Raises OSError.
+
+        Also where one of an earlier program cannot be removed: it would end every other at once.
+        """
         self._path = os.path.abspath(self._folder.path(ENDING))
-        self.close()
+        with suppress(FileNotFoundError):
+            os.unlink(self._path)
         return self._path
 
     def give(self) -> None:
