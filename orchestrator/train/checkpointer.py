@@ -74,6 +74,7 @@ class Checkpointer:
     def save_state(self, step: int, writer: commit.Writer) -> bool:
         """As `save`, for any format: `writer` is called with an empty folder on every member."""
         reporter = current()
+        reporter.end_start()
         busy, begun = reporter.busy, time.monotonic()
         reporter.set_busy(busy or "saving")
         try:

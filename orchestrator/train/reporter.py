@@ -22,6 +22,7 @@ from typing import Callable, Collection, Deque, Dict, List, Mapping, Optional
 from orchestrator.protocol import environment as env
 from orchestrator.protocol.datagrams import (
     BUILT_IN_METRICS,
+    STARTING,
     STEP_BUCKETS,
     Checkpointed,
     Datagram,
@@ -154,6 +155,11 @@ class Reporter:
                 self._has_news = True
                 self._standing.busy = busy
                 self.send()
+
+    def end_start(self) -> None:
+        """From now on there is something to save, or somebody who listens: to be asked to stop, not ended."""
+        if self.busy == STARTING:
+            self.set_busy("")
 
     @property
     def busy(self) -> str:

@@ -51,6 +51,7 @@ class StopAgreement:
         self._is_agreed = False
         self._is_listening = True
         _sigterm.listen()
+        current().end_start()
 
     def should_stop(self, step: int, now: bool = False) -> bool:
         """Whether to save and stop after this step. Every member must call it with the same steps.

@@ -252,6 +252,18 @@ def test_sigterm_saves_once_calls_the_program_and_exits_143(
     assert [each.busy for each in listener.heard()] == ["stopping", "stopping"]
 
 
+def test_who_listens_for_a_stop_or_saves_is_not_starting_any_more(
+    tmp_path: Path, listener: Listener, reporter: Reporter
+) -> None:
+    """Else its agent would not ask it to stop, but end it in the midst of a save."""
+    reporter.set_busy("starting")
+    Fit()(CheckpointCallback(Checkpointer(tmp_path), 100))
+    assert [each.busy for each in listener.heard()][:3] == ["starting", "", "saving"]
+    reporter.set_busy("starting")
+    Checkpointer(tmp_path).save_state(30, lambda folder: None)
+    assert [each.busy for each in listener.heard()][-3:] == ["saving", "", ""]
+
+
 def test_a_sigterm_that_nobody_heard_before_fit_stops_it_at_its_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
