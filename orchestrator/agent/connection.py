@@ -10,11 +10,12 @@ import os
 import select
 import socket
 from contextlib import suppress
-from time import monotonic
+from time import monotonic, sleep
 from typing import Optional
 
 CONNECT_SECONDS = 10.0
 _DYING_SECONDS = 2.0
+_DYING_LOOK_SECONDS = 0.01
 _READ_BYTES = 64 * 1024
 _UNIX = "unix:"
 
@@ -130,6 +131,7 @@ def _may_be_alive(address: str) -> bool:
                 made.settimeout(_DYING_SECONDS)
                 if made.recv(1):
                     return True
+            sleep(_DYING_LOOK_SECONDS)
         except (ConnectionRefusedError, FileNotFoundError):
             return False
         except ConnectionResetError:

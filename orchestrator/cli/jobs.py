@@ -180,7 +180,7 @@ def _say_folder(options: JobOptions) -> str:
     if not files:
         return f"{said}, and no YAML file is in it"
     if len(files) > _MOST_NAMED:
-        return f"{said}; name one of the {len(files)} YAML files in it, such as {shlex.quote(files[0])}"
+        return f"{said}; name one of the {len(files)} job files in it, such as {shlex.quote(files[0])}"
     commands = " or: ".join(f"tfo {options.command} {shlex.quote(file)}" for file in files)
     return f"{said}; write: {commands}"
 

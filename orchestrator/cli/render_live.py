@@ -107,9 +107,8 @@ class LiveRenderer:
         self._thread = threading.Thread(target=self._run, name="live view", daemon=True)
 
     def __enter__(self) -> Self:
-        signals.on_continue(
-            self._screen.lose
-        )  # a shell says that the job was stopped, and what it takes up again
+        # A shell says that the job was stopped, and what it takes up again.
+        signals.on_continue(self._screen.lose)
         self._thread.start()
         return self
 

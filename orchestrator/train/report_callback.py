@@ -97,7 +97,8 @@ class ReportCallback:
 
     @_harmless
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
-        end_on_sigterm()  # not in on_train_begin, where others may be about to listen
+        if self._reporter.is_active:
+            end_on_sigterm()  # not in on_train_begin, where others may be about to listen
         self._count.begin_epoch(self.model)
         epochs = (self.params or {}).get("epochs")
         total = self._total_steps

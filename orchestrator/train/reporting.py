@@ -50,9 +50,9 @@ def report(
 
     step: steps done so far, over all epochs and resumes. examples: how many this process handled since its last
     report. busy: "starting", "compiling", "evaluating", "saving" or "stopping" while no steps are to be expected, ""
-    when that is over (a step says so too); who is starting has nothing to save yet, and when it is to stop it is ended
-    at once. input_wait_seconds: of the time since the last report, how much went into waiting for the next batch.
-    Anything else is a metric: `report(step=10, loss=0.3, accuracy=0.9)`.
+    when that is over (a step says so too); a program that is starting, all its processes together, has nothing to save
+    yet, and when it is to stop it is ended at once. input_wait_seconds: of the time since the last report, how much
+    went into waiting for the next batch. Anything else is a metric: `report(step=10, loss=0.3, accuracy=0.9)`.
     """
     reporter = current()
     if not reporter.is_active:

@@ -278,7 +278,7 @@ def test_a_folder_where_a_job_file_is_expected_is_named_as_one(tmp_path: Path) -
     assert said() == f"{head}; write: tfo run {tmp_path}/a.yml or: tfo run {tmp_path}/b.yaml"
     for number in range(4):
         (tmp_path / f"c{number}.yaml").touch()
-    assert said() == f"{head}; name one of the 6 YAML files in it, such as {tmp_path}/a.yml"
+    assert said() == f"{head}; name one of the 6 job files in it, such as {tmp_path}/a.yml"
 
 
 @pytest.mark.parametrize(
