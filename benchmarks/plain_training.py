@@ -38,7 +38,7 @@ def make_data(batch: int) -> "tf.data.Dataset":
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    for name, default in (("epochs", 4), ("steps", 100), ("units", 1472), ("batch", 384)):
+    for name, default in (("epochs", 4), ("steps", 100), ("units", 1472), ("batch", 320)):
         parser.add_argument(f"--{name}", type=int, default=default)
     words = parser.parse_args()
     in_cluster = "TF_CONFIG" in os.environ
