@@ -107,9 +107,7 @@ def remove_socket(address: str) -> None:
 
     An agent that was let go by a coordinator that lives on finds that somebody still listens.
     """
-    if not address.startswith(_UNIX):
-        return
-    if _may_be_alive(address):
+    if not address.startswith(_UNIX) or _may_be_alive(address):
         return
     path = address[len(_UNIX) :]
     for remove, what in ((os.unlink, path), (os.rmdir, os.path.dirname(path))):
@@ -131,11 +129,11 @@ def _may_be_alive(address: str) -> bool:
                 made.settimeout(_DYING_SECONDS)
                 if made.recv(1):
                     return True
-            sleep(_DYING_LOOK_SECONDS)
         except (ConnectionRefusedError, FileNotFoundError):
             return False
         except ConnectionResetError:
-            continue
+            pass
         except OSError:
             return True
+        sleep(_DYING_LOOK_SECONDS)
     return True

@@ -164,6 +164,8 @@ SUMMARIES = Argument(
     default=True,
     description="Write files for TensorBoard.",
 )
+DATA_SUFFIX = ".npz"
+"""Of data in a file, which a run on this machine looks for before it starts anything."""
 _DATA = Argument(
     name="data",
     type=ArgumentType.TEXT,
@@ -171,7 +173,7 @@ _DATA = Argument(
     description="digits (ships with scikit-learn), mnist (needs the internet), or PATH.npz with x_train, "
     "y_train and optionally x_test, y_test (pixels of type uint8 are scaled to 0…1, other numbers taken as they are).",
     choices=("digits", "mnist"),
-    suffix=".npz",
+    suffix=DATA_SUFFIX,
 )
 _BATCH_SIZE = Argument(
     name="batch_size",

@@ -7,12 +7,12 @@ Called by `preparation` with a real run folder and by `plan_view` with a word in
 from collections.abc import Mapping
 from pathlib import Path
 
+from orchestrator.api.catalog import DATA_SUFFIX
 from orchestrator.api.types import Role, TensorFlowJob
 from orchestrator.backends.local.layout import Layout
 from orchestrator.core import membership, names, plan
 from orchestrator.core.plan import Folders
 
-_DATA_SUFFIX = ".npz"
 REPORT_SECONDS = 1.0
 """How often replicas on this machine report unless the job says otherwise."""
 
@@ -54,7 +54,7 @@ def _looks_around(job: TensorFlowJob, role: Role) -> bool:
     if container.get("command") or container.get("args") or job.spec.workload is None:
         return True
     data = str(job.spec.workload.args.get("data") or "")
-    return data.endswith(_DATA_SUFFIX) and _is_relative(data) and not data.startswith("~")
+    return data.endswith(DATA_SUFFIX) and _is_relative(data) and not data.startswith("~")
 
 
 def _is_relative(path: str) -> bool:

@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 
 from orchestrator.api import suggest, templates
+from orchestrator.api.catalog import DATA_SUFFIX
 from orchestrator.api.errors import FieldError, quote
 from orchestrator.api.errors import Path as FieldPath
 from orchestrator.api.types import TensorFlowJob
@@ -23,7 +24,6 @@ from orchestrator.core.plan import ReplicaPlan
 
 _PYTHON = re.compile(r"python(\d+(\.\d+)?)?")
 NO_COMMAND = "is missing: an image's own program is known in pods only; give a command, or a workload"
-_DATA_SUFFIX = ".npz"
 _CUTOFF = 0.75
 _MOST_LOOKED_AT = 5000
 """Names among which the one that was meant is looked for."""
@@ -44,7 +44,7 @@ def _judge_data(job: TensorFlowJob, one: ReplicaPlan, place: programs.Place, dat
     """The file that a built-in program is to learn from, where it looks for it."""
     name = str((job.spec.workload.args if job.spec.workload else {}).get("data") or "")
     has_own_command = bool(plan.container_of(job.spec, one.role).get("command"))
-    if not name.endswith(_DATA_SUFFIX) or has_own_command:
+    if not name.endswith(DATA_SUFFIX) or has_own_command:
         return None
     wanted = Path(os.path.expanduser(name))  # pathlib's raises where there is no such user
     file = programs.working_dir(one, place) / wanted
