@@ -1,0 +1,1 @@
+"""The Kubernetes backend: jobs are objects of the API server, replicas are pods."""
