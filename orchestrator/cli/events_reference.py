@@ -42,9 +42,11 @@ _MEANINGS = {
     Reason.RESTART_POLICY: "The role's restartPolicy forbids a restart: the job failed, or its evaluator is over.",
     Reason.EXIT_CODE_RULE: "The job failed: a rule for this exit code says so.",
     Reason.REPLICA_INVALID: "The job failed: a replica can never start.",
+    Reason.INVALID: "The job failed: what is stored is no valid job.",
     Reason.NAME_CONFLICT: "An object that should be the job's belongs to somebody else.",
     Reason.TOO_LARGE: "Programs could not be told of so many replicas: the job failed, or is not resized.",
     Reason.WAITING: "The attempt waits for replicas.",
+    Reason.REFUSED: "Replicas cannot be created for now, because of a quota, say.",
 }
 
 

@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Protocol
 
 from orchestrator.api.status import Progress
-from orchestrator.backends.base import Backend, Conflict, View
+from orchestrator.backends.base import Backend, Conflict, Rejected, View
+from orchestrator.core import ending, seating
 from orchestrator.core.actions import Decision, DeleteJob, Event, WantedOrder
 from orchestrator.core.decide import decide
 from orchestrator.core.observed import PROGRESS_SECONDS, Agent, Observed, StopRequest
@@ -75,19 +76,36 @@ class Reconciler:
         if view is None:
             return None
         now = self._clock()
+        if isinstance(view, Rejected):
+            return await self._reject(key, view, now)
         decision = decide(self._observed(view, now), now)
         if decision.status != view.status:
             try:
                 await self._backend.write_status(key, decision.status, view.version)
             except Conflict:
                 return 0.0
-        for action in decision.actions:
-            await self._backend.perform(key, action)
+        if decision.actions:
+            await self._backend.perform(key, decision.actions)
+        await self._backend.release(key)
         if not any(isinstance(action, DeleteJob) for action in decision.actions):
             self._agents.set_wanted(_uid(view), decision.wanted)
         self._tell(key, view, decision, now)
         has_changed = decision.status != view.status or bool(decision.actions)
         return 0.0 if has_changed else decision.requeue_after
+
+    async def _reject(self, key: str, seen: Rejected, now: datetime) -> float | None:
+        """A job of which nothing can be decided: it has failed, and nothing runs for it."""
+        rejected = ending.invalid(seen.status, seen.message, seen.generation, now)
+        if rejected != seen.status:
+            try:
+                await self._backend.write_status(key, rejected, seen.version)
+            except Conflict:
+                return 0.0
+        actions = tuple(action for one in seen.replicas for action in seating.delete(one))
+        if actions:
+            await self._backend.perform(key, actions)
+        await self._backend.release(key)
+        return None
 
     def _tell(self, key: str, view: View, decision: Decision, now: datetime) -> None:
         for event in decision.events:
@@ -103,11 +121,13 @@ class Reconciler:
             agents=self._agents.agents(uid),
             services=view.services,
             foreign=view.foreign,
+            refused=view.refused,
             ports=view.ports,
             progress=self._telemetry.progress(uid, now),
             progress_seconds=self.progress_seconds,
             leader_since=self.leader_since,
             stop_request=self.stop.request,
+            deleting=view.job.metadata.deletion_timestamp is not None,
         )
 
 

@@ -22,12 +22,16 @@ class CreateReplica(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class DeleteReplica(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Delete exactly this replica (UID precondition). grace_seconds 0: at once."""
+    """Delete exactly this replica (UID precondition). grace_seconds 0: at once.
+
+    `force`: nobody will ever confirm its end; free its name without that.
+    """
 
     role: Role
     index: int
     uid: str
     grace_seconds: int = 0
+    force: bool = False
 
 
 class CreateService(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -73,9 +77,11 @@ class Reason(StrEnum):
     RESTART_POLICY = "RestartPolicyForbids"
     EXIT_CODE_RULE = "ExitCodeRule"
     REPLICA_INVALID = "ReplicaInvalid"
+    INVALID = "InvalidSpec"
     NAME_CONFLICT = "NameConflict"
     TOO_LARGE = "ClusterTooLarge"
     WAITING = "WaitingForReplicas"
+    REFUSED = "CreateRefused"
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):

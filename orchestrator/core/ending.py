@@ -3,6 +3,8 @@
 Judgements of `decide`'s chain. Success is persisted before anybody is told to finish, and no later exit counts.
 """
 
+from datetime import datetime
+
 from msgspec.structs import replace
 
 from orchestrator.api.status import EndedAttempt, JobStatus, Member, Phase
@@ -79,6 +81,14 @@ def reject(turn: Turn) -> Decision | None:
     if refused is None:
         return None
     return fail(turn, Failure(Reason.REPLICA_INVALID, f"{refused.name} cannot be created: {refused.error}"))
+
+
+def invalid(recorded: JobStatus, message: str, generation: int, now: datetime) -> JobStatus:
+    """The status of a job that is none, whatever it was before; one that has ended stays so."""
+    if recorded.phase.is_final:
+        return recorded
+    done = status.enter(recorded, Phase.FAILED, Reason.INVALID, message, now)
+    return replace(done, attempt=None, observed_generation=generation)
 
 
 def fail(turn: Turn, failure: Failure, end: End | None = None) -> Decision:

@@ -45,7 +45,8 @@ class Replica(msgspec.Struct, frozen=True, kw_only=True):
     `exit_code`/`signal`: of the program in an agent-less replica, else of the agent. `ended_attempt`: the attempt whose
     program's code the agent passed on, where the backend can tell: it gave up waiting for a coordinator after an end
     that nobody had asked for. `since`: when it entered the phase, on the controller's clock. `error`: the server's
-    words if it can never start.
+    words if it can never start. `orphaned`: it is being deleted, its time is over, and its node, which is lost, will
+    never say that it has ended.
     """
 
     role: Role
@@ -63,6 +64,7 @@ class Replica(msgspec.Struct, frozen=True, kw_only=True):
     last_lines: tuple[str, ...] = ()
     error: str = ""
     since: datetime | None = None
+    orphaned: bool = False
 
     @property
     def name(self) -> str:
@@ -113,7 +115,8 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     `job` is defaulted and valid and has a UID; `status` is what was last written. `leader_since`: since when this
     controller has led (within 60 s of it no agent's absence causes anything). `ports`: per member name a port
     reserved for the next attempt, where the backend reserves ports. `services`: names that exist.
-    `foreign`: names of objects that should be ours but belong to somebody else. `progress_seconds`: progress alone is
+    `foreign`: names of objects that should be ours but belong to somebody else. `refused`: why nothing more is created
+    for now, in the words of whoever refused it. `progress_seconds`: progress alone is
     written at most this often, which depends on what a write costs where the status is kept.
     """
 
@@ -123,6 +126,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     agents: tuple[Agent, ...] = ()
     services: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()
+    refused: str = ""
     progress: Progress = Progress()
     progress_seconds: float = PROGRESS_SECONDS
     leader_since: datetime | None = None

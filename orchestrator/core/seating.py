@@ -55,7 +55,7 @@ def fill(turn: Turn, seat: Seat, number: int, waited: float) -> tuple[Action, ..
         return ()
     if replica is None:
         return (CreateReplica(role=seat[0], index=seat[1], attempt=number),)
-    if replica.phase.is_terminal or _is_stuck(turn, seat, replica, waited):
+    if replica.orphaned or replica.phase.is_terminal or _is_stuck(turn, seat, replica, waited):
         return delete(replica)
     return ()
 
@@ -73,10 +73,18 @@ def _is_stuck(turn: Turn, seat: Seat, replica: Replica, waited: float) -> bool:
 
 
 def delete(replica: Replica, grace: float = 0.0) -> tuple[Action, ...]:
-    """Nothing if it is being deleted already."""
-    if replica.deleting:
+    """Nothing if it is being deleted already, unless nobody is left to do it."""
+    if replica.deleting and not replica.orphaned:
         return ()
-    return (DeleteReplica(role=replica.role, index=replica.index, uid=replica.uid, grace_seconds=int(grace)),)
+    return (
+        DeleteReplica(
+            role=replica.role,
+            index=replica.index,
+            uid=replica.uid,
+            grace_seconds=int(grace),
+            force=replica.orphaned,
+        ),
+    )
 
 
 def surplus(turn: Turn) -> tuple[Action, ...]:

@@ -41,6 +41,8 @@ def hindrance(turn: Turn, decision: Decision) -> Decision:
         return decision
     if (message := _conflict(turn)) != "":
         return _told_of_conflict(turn, decision, message)
+    if turn.seen.refused:
+        return _told_of_refusal(turn, decision)
     if (message := capacity.refusal(turn)) != "":
         return _told(turn, decision, Reason.TOO_LARGE, f"the job stays as it is: {message}")
     return replace(decision, status=_freed(turn, decision.status))
@@ -53,6 +55,13 @@ def _told_of_conflict(turn: Turn, decision: Decision, message: str) -> Decision:
     look = WAITING_SECONDS if decision.status.phase is Phase.RUNNING else seating.LOOK_SECONDS
     looks = [one for one in (decision.requeue_after, look) if one is not None]
     return replace(told, requeue_after=min(looks))
+
+
+def _told_of_refusal(turn: Turn, decision: Decision) -> Decision:
+    """A quota, say: asked for again from time to time."""
+    message = f"a replica cannot be created for now: {turn.seen.refused}"
+    looks = [one for one in (decision.requeue_after, seating.LOOK_SECONDS) if one is not None]
+    return replace(_told(turn, decision, Reason.REFUSED, message), requeue_after=min(looks))
 
 
 def _told(turn: Turn, decision: Decision, reason: Reason, message: str) -> Decision:
@@ -69,6 +78,7 @@ def _told(turn: Turn, decision: Decision, reason: Reason, message: str) -> Decis
 
 _FREED = {
     Reason.NAME_CONFLICT: "the name is free",
+    Reason.REFUSED: "replicas are created again",
     Reason.TOO_LARGE: "every program can be told of so many replicas",
 }
 

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from orchestrator.api.status import Attempt, JobStatus
 from orchestrator.api.types import Role
-from orchestrator.backends.base import Conflict, View
+from orchestrator.backends.base import Conflict, Rejected, View
 from orchestrator.core import membership, names
 from orchestrator.core.actions import CreateReplica, CreateService, DeleteReplica
 from orchestrator.core.observed import Replica, ReplicaPhase
@@ -50,13 +50,14 @@ async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 async def see(world: Harness) -> View:
     view = await world.backend.observe(world.key)
     assert view is not None
+    assert not isinstance(view, Rejected)
     return view
 
 
 async def create(world: Harness, action: CreateReplica = CHIEF) -> Replica:
     """Create one replica more and wait until it runs."""
     before = {one.uid for one in (await see(world)).replicas}
-    await world.backend.perform(world.key, action)
+    await world.backend.perform(world.key, (action,))
     await world.settle()
     (new,) = [one for one in (await see(world)).replicas if one.uid not in before]
     return new
@@ -64,7 +65,7 @@ async def create(world: Harness, action: CreateReplica = CHIEF) -> Replica:
 
 async def delete(world: Harness, replica: Replica, uid: str = "") -> None:
     action = DeleteReplica(role=replica.role, index=replica.index, uid=uid or replica.uid)
-    await world.backend.perform(world.key, action)
+    await world.backend.perform(world.key, (action,))
     await world.settle()
 
 
@@ -76,7 +77,7 @@ async def test_of_a_job_that_is_not_there_nothing_is_seen_written_or_done(world:
     assert await world.backend.observe(nobody) is None
     with pytest.raises(Conflict):
         await world.backend.write_status(nobody, FULL_STATUS, before.version)
-    await world.backend.perform(nobody, CHIEF)
+    await world.backend.perform(nobody, (CHIEF,))
     await world.settle()
     after = await see(world)
     assert (after.status, after.version, after.replicas) == (before.status, before.version, ())
@@ -102,7 +103,7 @@ async def test_looking_changes_nothing(world: Harness) -> None:
 async def test_replicas_come_in_the_order_of_seats(world: Harness) -> None:
     seats = [(Role.EVALUATOR, 0), (Role.WORKER, 10), (Role.CHIEF, 0), (Role.WORKER, 2)]
     for role, index in seats:
-        await world.backend.perform(world.key, CreateReplica(role=role, index=index, attempt=1))
+        await world.backend.perform(world.key, (CreateReplica(role=role, index=index, attempt=1),))
     await world.settle()
     found = [(one.role, one.index) for one in (await see(world)).replicas]
     assert found == [seat for seat in membership.seats(CONTRACT_JOB.spec) if seat in seats]
@@ -123,14 +124,14 @@ async def test_a_create_makes_one_replica_in_its_seat(world: Harness) -> None:
 
 async def test_a_repeated_create_changes_nothing(world: Harness) -> None:
     made = await create(world)
-    await asyncio.gather(*(world.backend.perform(world.key, CHIEF) for _ in range(3)))
-    await world.backend.perform(world.key, replace(CHIEF, attempt=2))
+    await asyncio.gather(*(world.backend.perform(world.key, (CHIEF,)) for _ in range(3)))
+    await world.backend.perform(world.key, (replace(CHIEF, attempt=2),))
     await world.settle()
     assert (await see(world)).replicas == (made,)
 
 
 async def test_creates_at_the_same_time_make_one_replica(world: Harness) -> None:
-    await asyncio.gather(*(world.backend.perform(world.key, CHIEF) for _ in range(3)))
+    await asyncio.gather(*(world.backend.perform(world.key, (CHIEF,)) for _ in range(3)))
     assert len((await see(world)).replicas) == 1
     await world.settle()
     assert len((await see(world)).replicas) == 1
@@ -154,7 +155,7 @@ async def test_a_delete_of_another_uid_changes_nothing(world: Harness) -> None:
 async def test_a_repeated_delete_is_harmless(world: Harness) -> None:
     made = await create(world)
     action = DeleteReplica(role=made.role, index=made.index, uid=made.uid)
-    await asyncio.gather(*(world.backend.perform(world.key, action) for _ in range(2)))
+    await asyncio.gather(*(world.backend.perform(world.key, (action,)) for _ in range(2)))
     await world.settle()
     await delete(world, made)
     assert (await see(world)).replicas == ()
@@ -174,10 +175,10 @@ async def test_a_seat_never_holds_two(world: Harness) -> None:
     """A create may come while the predecessor is still going: it waits for its turn or is lost, but never doubles."""
     old = await create(world)
     action = DeleteReplica(role=old.role, index=old.index, uid=old.uid, grace_seconds=1)
-    deleting = asyncio.ensure_future(world.backend.perform(world.key, action))
+    deleting = asyncio.ensure_future(world.backend.perform(world.key, (action,)))
     for _ in range(5):
         await asyncio.sleep(0)
-        await world.backend.perform(world.key, CHIEF)
+        await world.backend.perform(world.key, (CHIEF,))
         assert len((await see(world)).replicas) <= 1
     await deleting
     await world.settle()
@@ -213,7 +214,7 @@ async def test_a_finished_replica_is_terminal_with_its_exit_code(
 async def test_a_dead_replica_keeps_its_seat_until_it_is_deleted(world: Harness) -> None:
     await world.kill(await create(world))
     (dead,) = (await see(world)).replicas
-    await world.backend.perform(world.key, replace(CHIEF, attempt=2))
+    await world.backend.perform(world.key, (replace(CHIEF, attempt=2),))
     await world.settle()
     assert (await see(world)).replicas == (dead,)
     await delete(world, dead)
@@ -226,7 +227,7 @@ async def test_a_dead_replica_keeps_its_seat_until_it_is_deleted(world: Harness)
 
 async def test_a_service_is_there_once_it_has_been_created(world: Harness) -> None:
     for _ in range(2):
-        await world.backend.perform(world.key, CreateService(name=SERVICE))
+        await world.backend.perform(world.key, (CreateService(name=SERVICE),))
         await world.settle()
         assert (await see(world)).services == (SERVICE,)
 

@@ -4,13 +4,13 @@ Made by `world.World`. Passes everything on to the world's backend and coordinat
 recorded, ordered and created.
 """
 
-from collections.abc import Coroutine, Generator
+from collections.abc import Coroutine, Generator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from orchestrator.api.status import JobStatus, Progress
-from orchestrator.backends.base import View
+from orchestrator.backends.base import Rejected, View
 from orchestrator.controller.reconcile import Reconciler
 from orchestrator.coordinator.authentication import ReplicaId
 from orchestrator.core.actions import Action, CreateReplica, Decision, DeleteJob, Event, WantedOrder
@@ -102,7 +102,7 @@ class Controller:
 
     # backends.base.Backend, passed on
 
-    async def observe(self, key: str) -> View | None:
+    async def observe(self, key: str) -> View | Rejected | None:
         self._step()
         return await self.world.backend.observe(key)
 
@@ -116,15 +116,19 @@ class Controller:
         self.world.ledger.recorded(before, self.world.status)
         return written
 
-    async def perform(self, key: str, action: Action) -> None:
-        self._step()
-        if isinstance(action, CreateReplica):
-            self.world.ledger.creates(action)
-            self.world.render_pod(action)
-        if isinstance(action, DeleteJob):
-            self.world.ledger.removes()
-        self.performed.append(action)
-        await self.world.backend.perform(key, action)
+    async def perform(self, key: str, actions: Sequence[Action]) -> None:
+        for action in actions:
+            self._step()
+            if isinstance(action, CreateReplica):
+                self.world.ledger.creates(action)
+                self.world.render_pod(action)
+            if isinstance(action, DeleteJob):
+                self.world.ledger.removes()
+            self.performed.append(action)
+            await self.world.backend.perform(key, (action,))
+
+    async def release(self, key: str) -> None:
+        await self.world.backend.release(key)
 
     # controller.reconcile's Agents, Telemetry and Watcher
 

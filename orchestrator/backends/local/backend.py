@@ -6,7 +6,7 @@ agent counts as Failed only when nothing that it started is left. It performs an
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -48,6 +48,7 @@ class LocalView:
     ports: dict[str, int]
     foreign: tuple[str, ...] = ()
     """A run folder holds nothing of anybody else's."""
+    refused: str = ""
 
 
 @dataclass
@@ -170,9 +171,15 @@ class LocalBackend:
         self._state = replace(self._state, runner=replace(self._state.runner, metrics_url=url))
         self._save()
 
-    async def perform(self, key: str, action: Action) -> None:
-        if key != self._folder.job:
-            return
+    async def perform(self, key: str, actions: Sequence[Action]) -> None:
+        if key == self._folder.job:
+            for action in actions:
+                await self._perform(action)
+
+    async def release(self, key: str) -> None:
+        """A dead agent stays in its seat until it is deleted."""
+
+    async def _perform(self, action: Action) -> None:
         match action:
             case CreateReplica():
                 self._create((action.role, action.index), action.attempt)

@@ -4,7 +4,7 @@ Called by `controller.reconcile` in tests, the simulation and dry runs. What is 
 so that nothing is kept that a real store would lose. It performs and reports, and decides nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
@@ -29,6 +29,7 @@ class MemoryView:
     replicas: tuple[Replica, ...]
     services: tuple[str, ...]
     foreign: tuple[str, ...] = ()
+    refused: str = ""
     ports: dict[str, int] = field(default_factory=dict)
 
 
@@ -39,6 +40,7 @@ class _Stored:
     version: int = 1
     services: set[str] = field(default_factory=set)
     taken: frozenset[str] = frozenset()
+    refused: str = ""
     stale: tuple[tuple[Replica, ...], tuple[str, ...]] | None = None
     conflicts: int = 0
 
@@ -91,7 +93,8 @@ class MemoryBackend:
             return None
         replicas, services = stored.stale or self._present(key)
         foreign = tuple(sorted(stored.taken))
-        return MemoryView(stored.job, stored.status, str(stored.version), replicas, services, foreign)
+        version = str(stored.version)
+        return MemoryView(stored.job, stored.status, version, replicas, services, foreign, stored.refused)
 
     async def write_status(self, key: str, status: JobStatus, version: str) -> str:
         stored = self._jobs.get(key)
@@ -104,13 +107,17 @@ class MemoryBackend:
         stored.version += 1
         return str(stored.version)
 
-    async def perform(self, key: str, action: Action) -> None:
-        stored = self._jobs.get(key)
-        if stored is None:
-            return
-        self._perform(key, stored, action)
-        if stored.stale is not None and key in self._jobs:
-            stored.stale = self._present(key)
+    async def perform(self, key: str, actions: Sequence[Action]) -> None:
+        for action in actions:
+            stored = self._jobs.get(key)
+            if stored is None:
+                return
+            self._perform(key, stored, action)
+            if stored.stale is not None and key in self._jobs:
+                stored.stale = self._present(key)
+
+    async def release(self, key: str) -> None:
+        """Nothing here goes before it has been seen."""
 
     def _perform(self, key: str, stored: _Stored, action: Action) -> None:
         match action:
@@ -128,7 +135,10 @@ class MemoryBackend:
 
     def _create(self, key: str, stored: _Stored, action: CreateReplica) -> None:
         """What has the name already stays as it is, whoever's it is."""
-        if names.replica(stored.job.metadata.name, action.role, action.index) not in stored.taken:
+        if (
+            not stored.refused
+            and names.replica(stored.job.metadata.name, action.role, action.index) not in stored.taken
+        ):
             self.cluster.create(key, (action.role, action.index), action.attempt)
 
     def _delete(self, key: str, action: DeleteReplica) -> None:
@@ -149,6 +159,11 @@ class MemoryBackend:
     def take(self, key: str, *taken: str) -> None:
         """Somebody else's objects have these names from now on, and no others that this job needs."""
         self._jobs[key].taken = frozenset(taken)
+        self._changed(key)
+
+    def refuse(self, key: str, words: str) -> None:
+        """From now on nothing is created for this job, for this reason; empty: again."""
+        self._jobs[key].refused = words
         self._changed(key)
 
     def interfere(self, key: str, times: int = 1) -> None:

@@ -6,10 +6,11 @@ from msgspec.structs import replace
 from orchestrator.api.status import Phase
 from orchestrator.api.types import CleanPodPolicy, RunPolicy, Strategy, SuccessPolicy, TensorFlowJob
 from orchestrator.core.actions import DeleteJob, DeleteReplica, Reason
+from orchestrator.core.ending import invalid
 from orchestrator.core.observed import ReplicaPhase, StopRequest
 from orchestrator.protocol.messages import Finish, ProgramState
 from tests.simulation.jobs import WITHOUT_AGENTS, gang, make_job, servers
-from tests.unit.core.build import World
+from tests.unit.core.build import NOW, World
 
 
 def policy(clean: CleanPodPolicy = CleanPodPolicy.RUNNING, ttl: int | None = None) -> TensorFlowJob:
@@ -255,3 +256,15 @@ def test_an_agent_that_never_ran_anything_finishes_at_once() -> None:
     world = succeeded()
     world.tell("worker-0", attempt=0, state=ProgramState.IDLE)
     assert world.order(world.step(), "worker-0") == Finish(0, 10.0)
+
+
+def test_a_stored_job_that_is_none_has_failed_whatever_it_was() -> None:
+    world = World().running()
+    failed = invalid(world.status, "spec.workload: unknown", 7, NOW)
+    assert (failed.phase, failed.reason, failed.message) == (
+        Phase.FAILED,
+        "InvalidSpec",
+        "spec.workload: unknown",
+    )
+    assert (failed.attempt, failed.observed_generation) == (None, 7)
+    assert invalid(failed, "something else", 8, NOW) == failed

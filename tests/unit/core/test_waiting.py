@@ -164,3 +164,23 @@ def test_a_name_is_nobodys_matter_while_the_job_is_suspended() -> None:
     world = World(make_job(run_policy=RunPolicy(suspend=True)), foreign=("job-worker-1",))
     world.go()
     assert told(world) is None
+
+
+def test_what_the_server_refuses_for_now_is_told_in_its_words_and_asked_for_again() -> None:
+    world = World(refused="exceeded quota: gpus")
+    first = world.step(1)
+    found = told(world)
+    assert found is not None
+    assert (found.reason, found.message) == (
+        "CreateRefused",
+        "a replica cannot be created for now: exceeded quota: gpus",
+    )
+    assert first.requeue_after is not None
+    assert first.requeue_after <= 1.0
+    world.step(60)
+    assert world.reasons().count(Reason.REFUSED) == 1
+    world.others["refused"] = ""
+    world.go()
+    found = told(world)
+    assert found is not None
+    assert not found.status
