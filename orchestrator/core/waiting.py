@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from orchestrator.api.status import Condition, ConditionType, JobStatus, Phase
 from orchestrator.core import capacity, membership, names, seating, status
 from orchestrator.core.actions import Decision, Event, EventType, Reason
+from orchestrator.core.observed import ReplicaPhase
 from orchestrator.core.turn import Turn
 
 WAITING_SECONDS = 10.0
@@ -45,6 +46,8 @@ def hindrance(turn: Turn, decision: Decision) -> Decision:
         return _told_of_refusal(turn, decision)
     if (message := capacity.refusal(turn)) != "":
         return _told(turn, decision, Reason.TOO_LARGE, f"the job stays as it is: {message}")
+    if (message := _bare_obstacle(turn)) != "":
+        return _told(turn, decision, Reason.WAITING, message)
     return replace(decision, status=_freed(turn, decision.status))
 
 
@@ -84,7 +87,8 @@ _FREED = {
 
 
 def _freed(turn: Turn, recorded: JobStatus) -> JobStatus:
-    for reason, message in _FREED.items():
+    freed = _FREED if turn.has_agents else _FREED | {Reason.WAITING: "every replica could start"}
+    for reason, message in freed.items():
         if _is_told(recorded, reason):
             return _with(recorded, Condition(ConditionType.WAITING, False, reason.value, message, turn.now))
     return recorded
@@ -132,4 +136,23 @@ def _missing(turn: Turn) -> str:
     seats = [seat for seat in absent if not seating.is_foreign(turn, seat)]
     named = ", ".join(names.member(*seat) for seat in seats[:NAMED_MEMBERS])
     others = " and others" if len(seats) > NAMED_MEMBERS else ""
-    return f"the attempt waits for {named}{others}" if seats else ""
+    return f"the attempt waits for {named}{others}{_because(turn, seats)}" if seats else ""
+
+
+def _because(turn: Turn, seats: list[membership.Seat]) -> str:
+    """Of the first of them of which it is known."""
+    found = ((seat, turn.seats[seat].obstacle) for seat in seats if seat in turn.seats)
+    return next((f"; {names.member(*seat)}: {obstacle}" for seat, obstacle in found if obstacle), "")
+
+
+def _bare_obstacle(turn: Turn) -> str:
+    """Without agents nobody is waited for at a barrier: the pods of the open attempt themselves are late."""
+    if turn.has_agents or turn.attempt is None or turn.since(turn.attempt.start_time) < WAITING_SECONDS:
+        return ""
+    late = [seat for seat in membership.trainer_seats(turn.spec) if _is_late(turn, seat)]
+    return f"{names.member(*late[0])} cannot start yet{_because(turn, late)}" if late else ""
+
+
+def _is_late(turn: Turn, seat: membership.Seat) -> bool:
+    replica = turn.seats.get(seat)
+    return replica is not None and bool(replica.obstacle) and replica.phase is ReplicaPhase.PENDING

@@ -24,6 +24,16 @@ def start_env(spec: JobSpec, run: int, restore_step: int | None) -> dict[str, st
     return found
 
 
+def bare_env(spec: JobSpec, attempt: Attempt | None, me: Member, run: int) -> dict[str, str]:
+    """What belongs to an attempt in the environment of a replica without an agent, which is made for this one run.
+
+    `me`: its address counts only where it is no member (the evaluator).
+    """
+    members = attempt.members if attempt else ()
+    known = next((one for one in members if (one.role, one.index) == (me.role, me.index)), me)
+    return Orders(spec, members).whole_env(known) | start_env(spec, run, None)
+
+
 @dataclass(frozen=True)
 class Orders:
     """Of one attempt; `members`: of its record."""

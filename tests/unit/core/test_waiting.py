@@ -3,7 +3,7 @@
 from orchestrator.api.status import Condition, ConditionType, Phase
 from orchestrator.api.types import RunPolicy
 from orchestrator.core.actions import CreateReplica, CreateService, Reason
-from orchestrator.core.observed import StopRequest
+from orchestrator.core.observed import ReplicaPhase, StopRequest
 from tests.simulation.jobs import WITHOUT_AGENTS, gang, make_job
 from tests.unit.core.build import World
 
@@ -184,3 +184,32 @@ def test_what_the_server_refuses_for_now_is_told_in_its_words_and_asked_for_agai
     found = told(world)
     assert found is not None
     assert not found.status
+
+
+def test_a_long_wait_says_what_keeps_the_first_from_running() -> None:
+    world = waiting()
+    world.set("worker-0", phase=ReplicaPhase.PENDING, obstacle="Unschedulable: no node has a GPU left")
+    world.step(10)
+    found = told(world)
+    assert found is not None
+    assert (
+        found.message
+        == "the attempt waits for chief-0, worker-0, worker-1; worker-0: Unschedulable: no node has a GPU left"
+    )
+
+
+def test_a_bare_pod_that_cannot_start_is_told_until_it_can() -> None:
+    world = World(make_job(recovery=WITHOUT_AGENTS))
+    world.go()
+    world.set("worker-1", phase=ReplicaPhase.PENDING, obstacle="the image cannot be pulled")
+    world.step(9)
+    assert told(world) is None
+    world.step(1)
+    found = told(world)
+    assert found is not None
+    assert found.message == "worker-1 cannot start yet; worker-1: the image cannot be pulled"
+    world.set("worker-1", phase=ReplicaPhase.RUNNING, obstacle="")
+    world.step(1)
+    found = told(world)
+    assert found is not None
+    assert (found.status, found.message) == (False, "every replica could start")
