@@ -24,7 +24,7 @@ MUTABLE: frozenset[Path] = frozenset(
         (*_WORKER, "minReplicas"),
     }
 )
-_FROZEN = (
+FROZEN = (
     "cannot be changed after creation; what can: suspend, backoffLimit, activeDeadlineSeconds and "
     "ttlSecondsAfterFinished of spec.runPolicy, replicas and minReplicas of the worker, and, while the job is "
     "suspended, templates"
@@ -34,7 +34,7 @@ _FROZEN = (
 def validate_update(old: TensorFlowJob, new: TensorFlowJob) -> tuple[FieldError, ...]:
     """Every frozen field of `old` that is another in `new`."""
     is_suspended = old.spec.run_policy.suspend
-    errors = [FieldError(path=path, message=_FROZEN) for path in _find_changes(old, new, is_suspended)]
+    errors = [FieldError(path=path, message=FROZEN) for path in _find_changes(old, new, is_suspended)]
     if old.metadata.name != new.metadata.name:
         errors.insert(
             0, FieldError(path=("metadata", "name"), message="cannot be changed; create another job")
