@@ -13,4 +13,4 @@ from orchestrator.agent.main import main  # only now is it certain what gets imp
 
 if __name__ == "__main__":
     # Threads of gRPC must not delay the end: whatever matters has been sent and closed by `main`.
-    os._exit(main(dict(os.environ)))
+    os._exit(main(dict(os.environ), sys.argv[1:]))

@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, field
-from typing import Dict, Mapping, Optional, Tuple
+from typing import Dict, Mapping, Optional, Sequence, Tuple
 
 from orchestrator.protocol.agent_environment import (
     ADDRESS,
+    CA,
     COMMAND,
     ENVIRONMENT,
     ENVIRONMENT_FILE,
+    HOOK,
     INDEX,
     JOB_UID,
     LOG_DIR,
@@ -23,6 +25,7 @@ from orchestrator.protocol.agent_environment import (
     PREFIX,
     REPORT_SECONDS,
     ROLE,
+    SERVER_NAME,
     SOCKET_DIR,
     STOP_GRACE_SECONDS,
     TOKEN,
@@ -30,6 +33,7 @@ from orchestrator.protocol.agent_environment import (
     UID,
     WORKING_DIR,
 )
+from orchestrator.protocol.environment import INSTRUMENT
 
 UNIX = "unix:"
 ROLES = ("chief", "worker", "ps", "evaluator")
@@ -50,7 +54,9 @@ class Config:
     uid: str
     command: Tuple[str, ...]
     environment: Dict[str, str] = field(default_factory=dict)
-    token: str = ""
+    authority: str = ""
+    server_name: str = ""
+    token: str = field(default="", repr=False)
     token_file: Optional[str] = None
     working_dir: Optional[str] = None
     log_dir: Optional[str] = None
@@ -70,8 +76,8 @@ class Config:
         return self.socket_dir or beside
 
 
-def parse(environ: Mapping[str, str]) -> Config:
-    """Raises ConfigError."""
+def parse(environ: Mapping[str, str], argv: Sequence[str] = ()) -> Config:
+    """`argv`: the agent's own arguments; after `--` the program's. Raises ConfigError."""
     role = _required(environ, ROLE)
     if role not in ROLES:
         raise ConfigError(f"{ROLE} is {role!r}, must be one of {', '.join(ROLES)}")
@@ -81,8 +87,10 @@ def parse(environ: Mapping[str, str]) -> Config:
         role=role,
         index=_integer(environ, INDEX, 0),
         uid=_required(environ, UID),
-        command=_command(environ),
+        command=tuple(argv[1:]) if argv[:1] == ["--"] else _command(environ),
         environment=_environment(environ),
+        authority=environ.get(CA, ""),
+        server_name=environ.get(SERVER_NAME, ""),
         token=environ.get(TOKEN, ""),
         token_file=environ.get(TOKEN_FILE) or None,
         working_dir=environ.get(WORKING_DIR) or None,
@@ -134,6 +142,9 @@ def _environment(environ: Mapping[str, str]) -> Dict[str, str]:
         _change(found, _read(environ[ENVIRONMENT_FILE]), ENVIRONMENT_FILE)
     if environ.get(ENVIRONMENT):
         _change(found, environ[ENVIRONMENT], ENVIRONMENT)
+    if environ.get(HOOK) and found.get(INSTRUMENT):
+        rest = found.get("PYTHONPATH", "")
+        found["PYTHONPATH"] = f"{environ[HOOK]}:{rest}" if rest else environ[HOOK]
     return found
 
 

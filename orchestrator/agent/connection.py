@@ -11,7 +11,7 @@ import select
 import socket
 from contextlib import suppress
 from time import monotonic, sleep
-from typing import Optional
+from typing import Optional, Tuple, Type
 
 CONNECT_SECONDS = 10.0
 _DYING_SECONDS = 2.0
@@ -42,11 +42,20 @@ class Bell:
 
 
 class Connection:
-    """Usage: `with Connection(connect(address), bell)`. All methods raise OSError when the other side is gone."""
+    """Usage: `with Connection(connect(address), bell)`. All methods raise OSError when the other side is gone.
 
-    def __init__(self, connected: socket.socket, bell: Bell) -> None:
+    `would_block`: what the socket raises when it has nothing, or no room.
+    """
+
+    def __init__(
+        self,
+        connected: socket.socket,
+        bell: Bell,
+        would_block: Tuple[Type[OSError], ...] = (BlockingIOError,),
+    ) -> None:
         connected.setblocking(False)
-        self._socket, self._bell = connected, bell
+        self._socket, self._bell, self._would_block = connected, bell, would_block
+        self._pending = getattr(connected, "pending", None)
         self._poll = select.poll()
         self._poll.register(bell.fileno(), select.POLLIN)
         self._poll.register(connected.fileno(), select.POLLIN)
@@ -61,11 +70,16 @@ class Connection:
         """What there was no room for."""
         try:
             return data[self._socket.send(data) :] if data else data
-        except BlockingIOError:
+        except self._would_block:
             return data
 
     def wait(self, seconds: float, for_room: bool) -> None:
-        """Until something can be read, the bell rings, or, if asked for, there is room to write."""
+        """Until something can be read, the bell rings, or, if asked for, there is room to write.
+
+        What TLS has taken off the socket and not handed out yet, no poll sees.
+        """
+        if self._pending is not None and self._pending():
+            return
         self._poll.modify(self._socket.fileno(), select.POLLIN | (select.POLLOUT if for_room else 0))
         self._poll.poll(max(0.0, seconds) * 1000)
         self._bell.silence()
@@ -74,7 +88,7 @@ class Connection:
         """What is there; empty: nothing yet; None: the end."""
         try:
             return self._socket.recv(_READ_BYTES) or None
-        except BlockingIOError:
+        except self._would_block:
             return b""
 
 

@@ -37,6 +37,7 @@ from orchestrator.agent.tf_config import TfConfig
 from orchestrator.agent.wakeup import Wakeup
 from orchestrator.protocol import checkpoints, environment
 from orchestrator.protocol.messages import Hello, Order, ProgramState, Run, State
+from orchestrator.protocol.termination import LastWords
 from orchestrator.version import __version__
 
 HEARTBEAT_SECONDS = 5.0
@@ -79,6 +80,19 @@ class Loop:
             self._folder.close()
             if self._wakeup.orphaned:
                 remove_socket(self._config.address)
+
+    def last_words(self) -> LastWords:
+        """What became of the program, once nothing of it is left."""
+        state = self._state()
+        return LastWords(
+            attempt=state.attempt,
+            exit_code=state.exit_code,
+            signal=state.signal,
+            asked=state.asked,
+            oom=state.oom,
+            error=state.start_error,
+            last_lines=state.last_lines,
+        )
 
     def _run(self) -> int:
         self._session.start()

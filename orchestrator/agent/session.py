@@ -11,7 +11,6 @@ import random
 import sys
 import threading
 from collections import deque
-from contextlib import suppress
 from dataclasses import replace
 from time import monotonic
 from typing import Callable, Deque, List, Optional
@@ -92,21 +91,39 @@ class Session:
 
     def _talk(self) -> bool:
         """One stream from its beginning to its end; whether the coordinator accepted it."""
-        with suppress(OSError), Connection(connect(self._config.address), self._bell) as connection:
-            try:
+        try:
+            with self._connect() as connection:
                 self._converse(connection)
-            except ValueError as error:  # of HTTP/2, of a message, of a token that no header can hold
-                self._complain(str(error))
+        except ValueError as error:  # of HTTP/2, of a message, of a token that no header can hold
+            self._complain(str(error))
+        except OSError as error:
+            if self._is_untrusted(error):
+                self._complain(f"the coordinator at {self._config.address} is not trusted: {error}")
         accepted = self.lost_since is None
         if accepted:
             self.lost_since = monotonic()
             self._wake()
         return accepted
 
+    def _connect(self) -> Connection:
+        """Raises OSError and ValueError."""
+        connected = connect(self._config.address)
+        if not self._config.authority:
+            return Connection(connected, self._bell)
+        from orchestrator.agent import tls
+
+        name = self._config.server_name or self._config.address.rpartition(":")[0]
+        return Connection(tls.secure(connected, self._config.authority, name), self._bell, tls.WOULD_BLOCK)
+
+    def _is_untrusted(self, error: OSError) -> bool:
+        """TLS failed, which no waiting will mend; that nobody listens may."""
+        return bool(self._config.authority) and type(error).__module__ == "ssl"
+
     def _converse(self, connection: Connection) -> None:
         """Until the stream has ended, or nothing was heard on it for too long."""
         headers = [("user-agent", "tf-orchestrator-agent"), ("authorization", f"Bearer {self._token()}")]
         address = authority(self._config.address)
+        headers.append((":scheme", "https" if self._config.authority else "http"))
         stream = Stream(SESSION_METHOD, address, headers, MAX_COORDINATOR_MESSAGE_BYTES)
         self._begin(stream)
         data: Optional[bytes] = b""

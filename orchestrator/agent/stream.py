@@ -7,7 +7,7 @@ memory and its wake-ups (docs/design/20261124.agent-without-grpcio.md). Python 3
 from __future__ import annotations
 
 import struct
-from typing import Callable, Dict, Iterable, List, Tuple
+from typing import Callable, Dict, List, Sequence, Tuple
 
 from orchestrator.agent.frames import (
     ACK,
@@ -46,8 +46,8 @@ class Stream:
     `is_over`: nothing will come any more.
     """
 
-    def __init__(self, path: str, authority: str, headers: Iterable[Tuple[str, str]], limit: int) -> None:
-        """`limit`: bytes of a message."""
+    def __init__(self, path: str, authority: str, headers: Sequence[Tuple[str, str]], limit: int) -> None:
+        """`headers`: with `:scheme`; `limit`: bytes of a message."""
         self.is_over = False
         self._limit = limit
         self._frames = FrameReader()
@@ -187,13 +187,14 @@ class Stream:
         self._flow()
 
 
-def _request(path: str, authority: str, headers: Iterable[Tuple[str, str]]) -> bytes:
+def _request(path: str, authority: str, headers: Sequence[Tuple[str, str]]) -> bytes:
+    """What HTTP/2 itself is told stands before everything else."""
     fixed = [
         (":method", "POST"),
-        (":scheme", "http"),
         (":path", path),
         (":authority", authority),
+        *(header for header in headers if header[0].startswith(":")),
         ("te", "trailers"),
         ("content-type", "application/grpc"),
     ]
-    return render_headers([*fixed, *headers])
+    return render_headers([*fixed, *(header for header in headers if not header[0].startswith(":"))])

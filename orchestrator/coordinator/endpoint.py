@@ -5,6 +5,7 @@ Called by `coordinator.server` at its start. Refuses a place that others could l
 
 import os
 import stat
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
@@ -26,10 +27,22 @@ def prepare(address: str) -> None:
         raise PermissionError(f"directory of the socket must belong to its user alone: {path.parent}")
 
 
-def bound_address(server: grpc.aio.Server, address: str) -> str:
-    """Bind, and say how agents reach it. Raises OSError."""
+@dataclass(frozen=True)
+class Identity:
+    """The coordinator's own certificate and its key, both PEM."""
+
+    certificate: bytes
+    key: bytes = field(repr=False)
+
+
+def bound_address(server: grpc.aio.Server, address: str, identity: Identity | None = None) -> str:
+    """Bind, with TLS if there is an identity, and say how agents reach it. Raises OSError."""
     try:
-        port = server.add_insecure_port(address)
+        if identity is None:
+            port = server.add_insecure_port(address)
+        else:
+            pair = (identity.key, identity.certificate)
+            port = server.add_secure_port(address, grpc.ssl_server_credentials([pair]))
     except RuntimeError as error:
         raise OSError(f"cannot listen on {address}: {error}") from None
     if address.startswith(UNIX):

@@ -23,7 +23,7 @@ from orchestrator.coordinator.authentication import (
     ReplicaId,
     TokenAuthenticator,
 )
-from orchestrator.coordinator.endpoint import bound_address, prepare
+from orchestrator.coordinator.endpoint import Identity, bound_address, prepare
 from orchestrator.coordinator.link import LARGE_AT_ONCE, SILENCE_SECONDS, Context, Link, Result
 from orchestrator.coordinator.table import Entry
 from orchestrator.coordinator.wishes import Wishes
@@ -44,6 +44,8 @@ OnChange = Callable[[str], None]
 """Told a job's UID whenever something that a decision may depend on has changed."""
 OnReport = Callable[[str, Role, int, Report], None]
 """Told (job UID, role, index, report) of every new report."""
+
+MakeAuthenticator = Callable[[Mapping[str, Registration]], Authenticator]
 
 CLOSE_SECONDS = 1.0
 _OPTIONS = (
@@ -82,17 +84,19 @@ class Coordinator:
         clock: Callable[[], datetime],
         on_change: OnChange,
         on_report: OnReport,
-        authenticator: Authenticator | None = None,
+        authenticator: MakeAuthenticator = TokenAuthenticator,
+        identity: Identity | None = None,
     ) -> None:
         """`address`: unix:/path (its directory is made 0700, the socket 0600) or host:port (port 0: a free one).
 
-        `authenticator`: default: the token given to `register`. `clock` stamps `since` and `lost_at`.
+        `authenticator`: made for the jobs that are registered; default: by the token given to `register`. `identity`:
+        for TLS. `clock` stamps `since` and `lost_at`.
         """
-        self._address, self._clock = address, clock
+        self._address, self._clock, self._own_identity = address, clock, identity
         self._on_change, self._on_report = on_change, on_report
         self._jobs: dict[str, _Job] = {}
         self._registrations: dict[str, Registration] = {}
-        self._authenticator = authenticator or TokenAuthenticator(self._registrations)
+        self._authenticator = authenticator(self._registrations)
         self._server: grpc.aio.Server | None = None
         self._gate = asyncio.Semaphore(LARGE_AT_ONCE)
         self._messages: Counter[str] = Counter({result.value: 0 for result in Result})
@@ -105,7 +109,7 @@ class Coordinator:
         handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_stream_rpc_method_handler(self._session)
         server = grpc.aio.server(options=_OPTIONS)
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {method: handler}),))
-        address = bound_address(server, self._address)
+        address = bound_address(server, self._address, self._own_identity)
         await server.start()
         self._server = server
         return address

@@ -34,6 +34,8 @@ LOG_DIR = "TFO_AGENT_LOG_DIR"
 SOCKET_DIR = "TFO_AGENT_SOCKET_DIR"
 """Private directory with a short path for the report socket, removed by who made it; unset: beside the
 coordinator's UNIX socket; where there is none, or its path is too long: one of the agent's own in /tmp."""
+TERMINATION_LOG = "TFO_AGENT_TERMINATION_LOG"
+"""File for the agent's last words, see `protocol.termination`; unset: none."""
 PARENT_FD = "TFO_AGENT_PARENT_FD"
 """Read end of a pipe whose write end only the parent holds: at its EOF everything is killed at once."""
 REPORT_SECONDS = "TFO_AGENT_REPORT_SECONDS"

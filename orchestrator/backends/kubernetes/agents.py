@@ -23,6 +23,8 @@ TOKEN_FILE = "token"
 AUDIENCE = "tf-orchestrator/agent"
 TOKEN_SECONDS = 3600
 INIT_CONTAINER = "tfo-agent"
+TERMINATION_LOG = "/dev/termination-log"
+"""Where Kubernetes looks unless the container says else."""
 END_SECONDS = 5
 """Of the pod's time to end, kept for the agent itself."""
 PYTHON = "python3"
@@ -92,6 +94,7 @@ def variables(
         agent.ROLE: role.value,
         agent.INDEX: str(index),
         agent.SOCKET_DIR: f"{FOLDER}/run",
+        agent.TERMINATION_LOG: TERMINATION_LOG,
         agent.HOOK: HOOK,
         agent.REPORT_SECONDS: plan.env.get(env.REPORT_SECONDS, ""),
         agent.STOP_GRACE_SECONDS: str(max(0, end_seconds - END_SECONDS)),
