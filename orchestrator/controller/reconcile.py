@@ -10,11 +10,14 @@ from datetime import datetime
 from typing import Protocol
 
 from orchestrator.api.status import Progress
-from orchestrator.backends.base import Backend, Conflict, Rejected, View
+from orchestrator.backends.base import Backend, Behind, Conflict, Rejected, View
 from orchestrator.core import ending, seating
 from orchestrator.core.actions import Decision, DeleteJob, Event, WantedOrder
 from orchestrator.core.decide import decide
 from orchestrator.core.observed import PROGRESS_SECONDS, Agent, Observed, StopRequest
+
+BEHIND_SECONDS = 5.0
+"""Catching up wakes the key; this is for a wake-up that was lost."""
 
 Clock = Callable[[], datetime]
 
@@ -72,7 +75,10 @@ class Reconciler:
         Nothing more is wanted of the agents of a job once it has been deleted: they have been told to finish before, or
         go with their pods.
         """
-        view = await self._backend.observe(key)
+        try:
+            view = await self._backend.observe(key)
+        except Behind:
+            return BEHIND_SECONDS
         if view is None:
             return None
         now = self._clock()

@@ -119,7 +119,7 @@ class KubernetesBackend:
         for one in self.reflectors:
             await one.synced.wait()
 
-    def keys(self) -> tuple[str, ...]:
+    def known_jobs(self) -> tuple[str, ...]:
         return self.jobs.keys()
 
     def key_of(self, job_uid: str) -> str | None:
@@ -129,6 +129,11 @@ class KubernetesBackend:
         """UID of the pod in this seat; empty when there is none."""
         pods = self._seen.get(key, ())
         return next((one.metadata.uid for one in pods if seat_of(one) == seat), "")
+
+    def status_of(self, key: str) -> JobStatus:
+        """As last seen or written."""
+        memory = self._memories.get(key)
+        return memory.status if memory is not None else JobStatus()
 
     def _changed(self, key: str) -> None:
         self.on_change(key)
