@@ -53,7 +53,7 @@ test: ## Everything that must hold: lint, fast tests, slow tests
 	done; echo "make test:$${took%,}"
 
 test-fast: $(INSTALLED) ## Tests that take milliseconds each, and the coverage that must be whole
-	$(BIN)/python -m pytest -m 'not process and not tensorflow and not benchmark' --cov --cov-report= \
+	$(BIN)/python -m pytest -m 'not process and not cluster and not tensorflow and not benchmark' --cov --cov-report= \
 	  --durations=10 --durations-min=1 $(PYTEST_ARGS)
 	$(BIN)/python -m coverage report --include='$(FULLY_COVERED)' --fail-under=100 --precision=2
 

@@ -10,11 +10,15 @@ import uuid
 import pytest
 from hypothesis import settings
 
+from tests.cluster.fixtures import api as api
+from tests.cluster.fixtures import cluster as cluster
+from tests.cluster.fixtures import namespace as namespace
+from tests.cluster.fixtures import older_cluster as older_cluster
 from tests.fixtures.leftovers import wait_for_leftovers
 from tests.fixtures.prometheus import prometheus as prometheus
 
-SLOW_MARKS = ("process", "tensorflow")
-SECONDS = {"process": 180, "tensorflow": 600}
+SLOW_MARKS = ("process", "cluster", "tensorflow")
+SECONDS = {"process": 180, "cluster": 180, "tensorflow": 600}
 SESSION_VARIABLE = "TESTS_OF_TF_ORCHESTRATOR"
 SECONDS_TO_END = 10
 

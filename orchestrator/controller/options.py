@@ -16,6 +16,8 @@ from orchestrator.version import __version__
 PROGRAM = "tfo-controller"
 PREFIX = "TFO_CONTROLLER_"
 SERVICE = "tfo-coordinator"
+SERVER_NAME = "tf-orchestrator-coordinator"
+"""In the coordinator's certificate, whatever the address is by which agents reach it."""
 EXIT_WRONG = 2
 
 
@@ -129,14 +131,10 @@ class Options:
             agent_image=self.agent_image,
             trainer_image=self.trainer_image,
             coordinator=self.coordinator_address(namespace),
-            server_name=server_name(self.coordinator_address(namespace)),
+            server_name=SERVER_NAME,
             pull_policy=self.image_pull_policy,
             unreachable_seconds=self.unreachable_seconds,
         )
-
-
-def server_name(address: str) -> str:
-    return address.rpartition(":")[0].strip("[]")
 
 
 def parser() -> argparse.ArgumentParser:

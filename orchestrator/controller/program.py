@@ -26,7 +26,7 @@ from orchestrator.backends.kubernetes.transport import Transport, open_api
 from orchestrator.controller.agents import ClusterDoor
 from orchestrator.controller.leader import ElectionThread, Elector, Fenced, Leadership, clock
 from orchestrator.controller.logs import say
-from orchestrator.controller.options import Options, server_name
+from orchestrator.controller.options import SERVER_NAME, Options
 from orchestrator.controller.queue import Queue
 from orchestrator.controller.reconcile import Reconciler
 from orchestrator.coordinator.authentication import PodAuthenticator
@@ -138,8 +138,7 @@ class Program:
         """From now on this process acts."""
         say(logging.INFO, "leading", term=self.leadership.term, identity=self.identity)
         authority = await self._authority()
-        name = server_name(self.options.coordinator_address(self.namespace))
-        identity = make_identity(authority, (name,), utc_now())
+        identity = make_identity(authority, SERVER_NAME, utc_now())
         coordinator = Coordinator(
             self.options.coordinator_bind,
             clock=utc_now,

@@ -58,8 +58,8 @@ def make_authority(now: datetime) -> Authority:
     return Authority(_pem(made), _pem_of_key(key))
 
 
-def make_identity(authority: Authority, names: tuple[str, ...], now: datetime) -> Identity:
-    """For the first of these names, and the others. Raises ValueError for an authority that cannot be read."""
+def make_identity(authority: Authority, name: str, now: datetime) -> Identity:
+    """For the server of this name. Raises ValueError for an authority that cannot be read."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -77,7 +77,7 @@ def make_identity(authority: Authority, names: tuple[str, ...], now: datetime) -
         .not_valid_before(now - _BEFORE)
         .not_valid_after(now + timedelta(days=SERVER_DAYS))
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False

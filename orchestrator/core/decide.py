@@ -35,7 +35,7 @@ def decide(seen: Observed, now: datetime) -> Decision:
     decision = waiting.hindrance(turn, sides.attend(turn, main))
     return replace(
         decision,
-        status=status.complete(turn, decision.status),
+        status=status.complete(turn, decision.status, seen.status.conditions),
         wanted=tuple(one for one in decision.wanted if one.uid) if turn.has_agents else (),
         events=(*events, *decision.events),
         requeue_after=_next_look(turn, decision),

@@ -71,14 +71,14 @@ def with_condition(conditions: tuple[Condition, ...], new: Condition) -> tuple[C
     return (*(one for one in conditions if one.type is not new.type), new)
 
 
-def complete(turn: Turn, status: JobStatus) -> JobStatus:
-    """What every turn brings up to date: counts, progress, checkpoint, generation."""
+def complete(turn: Turn, status: JobStatus, known: tuple[Condition, ...]) -> JobStatus:
+    """What every turn brings up to date: counts, progress, checkpoint, generation. `known`: conditions before it."""
     counts = replica_statuses(turn)
     desired = sum(one.desired for one in counts.values())
     generation = turn.seen.job.metadata.generation or 0
     return replace(
         status,
-        conditions=tuple(_stamped(turn, one, generation) for one in status.conditions),
+        conditions=tuple(_stamped(known, one, generation) for one in status.conditions),
         observed_generation=generation,
         selector=names.selector(turn.seen.job.metadata.name),
         replica_statuses=counts,
@@ -88,9 +88,9 @@ def complete(turn: Turn, status: JobStatus) -> JobStatus:
     )
 
 
-def _stamped(turn: Turn, condition: Condition, generation: int) -> Condition:
+def _stamped(known: tuple[Condition, ...], condition: Condition, generation: int) -> Condition:
     """What this turn has set was set with this generation of the spec before its eyes."""
-    is_new = condition not in turn.seen.status.conditions
+    is_new = condition not in known
     return replace(condition, observed_generation=generation) if is_new else condition
 
 

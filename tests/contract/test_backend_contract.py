@@ -1,8 +1,8 @@
 """The contract of `backends.base.Backend`: one suite that every backend passes.
 
-To add a backend (Kubernetes, say), write `kubernetes_harness.py` beside this file: a class with the members of
-`harness.Harness` over a world in which `harness.CONTRACT_JOB` is stored and nothing has been created, and an
-`async def open_kubernetes(tmp_path) -> Harness`; then add a line to `WORLDS`, with the mark of whatever it starts.
+To add a backend, write `<name>_harness.py` beside this file: a class with the members of `harness.Harness` over a
+world in which `harness.CONTRACT_JOB` is stored and nothing has been created, and how to open it; then add a line to
+`WORLDS`, with the mark of whatever it starts.
 No test may ask which backend it runs on: what one backend cannot promise is no part of the contract.
 """
 
@@ -22,13 +22,29 @@ from orchestrator.core.actions import CreateReplica, CreateService, DeleteReplic
 from orchestrator.core.observed import Replica, ReplicaPhase
 from tests.contract.full_status import FULL_STATUS, find_defaults
 from tests.contract.harness import CONTRACT_JOB, Harness
+from tests.contract.kubernetes_harness import open_kubernetes
 from tests.contract.local_harness import open_local
 from tests.contract.memory_harness import open_memory
 
-Open = Callable[[Path], Awaitable[Harness]]
+Open = Callable[[Path, pytest.FixtureRequest], Awaitable[Harness]]
+
+
+async def _memory(folder: Path, request: pytest.FixtureRequest) -> Harness:
+    return await open_memory(folder)
+
+
+async def _local(folder: Path, request: pytest.FixtureRequest) -> Harness:
+    return await open_local(folder)
+
+
+async def _kubernetes(folder: Path, request: pytest.FixtureRequest) -> Harness:
+    return await open_kubernetes(request.getfixturevalue("cluster"), request.getfixturevalue("namespace"))
+
+
 WORLDS = (
-    pytest.param(open_memory, id="memory"),
-    pytest.param(open_local, id="local", marks=pytest.mark.process),
+    pytest.param(_memory, id="memory"),
+    pytest.param(_local, id="local", marks=pytest.mark.process),
+    pytest.param(_kubernetes, id="kubernetes", marks=pytest.mark.cluster),
 )
 
 CHIEF = CreateReplica(role=Role.CHIEF, index=0, attempt=1)
@@ -40,7 +56,7 @@ SERVICE = names.service(CONTRACT_JOB.metadata.name)
 @pytest.fixture(params=WORLDS)
 async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Harness]:
     opened: Open = request.param
-    harness = await opened(tmp_path)
+    harness = await opened(tmp_path, request)
     try:
         yield harness
     finally:

@@ -251,9 +251,10 @@ class KubernetesBackend:
 
     async def write_status(self, key: str, status: JobStatus, version: str) -> str:
         namespace, name = split(key)
-        memory = self._memories.get(key)
-        if memory is None or not version.isdecimal():
+        stored = self.jobs.get(namespace, name)
+        if stored is None or not version.isdecimal():
             raise Conflict(f"{key}: version {version} is not the newest")
+        memory = self._memory(key, stored)
         body = {
             "apiVersion": API_VERSION,
             "kind": KIND,
@@ -272,11 +273,11 @@ class KubernetesBackend:
         return written
 
     async def perform(self, key: str, actions: Sequence[Action]) -> None:
-        memory, stored = self._memories.get(key), self.jobs.get(*split(key))
-        job = memory.job_of(stored) if memory is not None and stored is not None else None
-        if memory is None or job is None:
+        stored = self.jobs.get(*split(key))
+        if stored is None:
             return
-        deeds = Deeds(self._api, self.settings, memory, job, split(key), self._clock)
+        memory = self._memory(key, stored)
+        deeds = Deeds(self._api, self.settings, memory, memory.job_of(stored), split(key), self._clock)
         await deeds.perform(actions, {one.metadata.uid: one for one in self._seen.get(key, ())})
 
     async def release(self, key: str) -> None:

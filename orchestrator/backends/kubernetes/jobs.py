@@ -75,7 +75,8 @@ def status_from(document: dict[str, Any]) -> JobStatus:
 
 
 def encode_status(status: JobStatus) -> dict[str, Any]:
-    """To JSON, as `status_from` reads it."""
+    """To JSON, as `status_from` reads it; with what `kubectl get` shows even where it says the least."""
     document: dict[str, Any] = msgspec.to_builtins(status)
     conditions = [{**one, "status": _WORDS[one["status"]]} for one in document.get("conditions") or ()]
-    return {**document, **({"conditions": conditions} if conditions else {})}
+    shown = {"phase": status.phase.value, "restarts": status.restarts}
+    return {**shown, **document, **({"conditions": conditions} if conditions else {})}

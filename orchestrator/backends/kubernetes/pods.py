@@ -61,17 +61,22 @@ class Seated:
 
 
 def folders(job: TensorFlowJob) -> Folders:
-    """Inside the pod. A model that nobody said where to keep lies with the checkpoints, else goes with the pod."""
+    """Inside the pod. What a built-in program writes and nobody said where to keep goes with the pod."""
     own = names.checkpoint_folder(job)
-    checkpoints, logs = job.spec.checkpoint.directory, job.spec.logs.directory
-    kept = f"{checkpoints.rstrip('/')}/{own}" if checkpoints else ""
-    is_built_in = job.spec.workload is not None
+    checkpoints = _own_folder(job.spec.checkpoint.directory, own)
+    logs = _own_folder(job.spec.logs.directory, own)
+    if job.spec.workload is None:
+        return Folders(checkpoints=checkpoints, logs=logs)
     return Folders(
-        checkpoints=kept,
-        logs=f"{logs.rstrip('/')}/{own}" if logs else "",
-        models=(f"{kept or agents.FOLDER}/model") if is_built_in else "",
-        data=f"{agents.FOLDER}/data" if is_built_in else "",
+        checkpoints=checkpoints,
+        logs=logs or f"{agents.FOLDER}/logs",
+        models=f"{checkpoints or agents.FOLDER}/model",
+        data=f"{agents.FOLDER}/data",
     )
+
+
+def _own_folder(directory: str | None, own: str) -> str:
+    return f"{directory.rstrip('/')}/{own}" if directory else ""
 
 
 def render_service(job: TensorFlowJob, name: str) -> JsonObject:

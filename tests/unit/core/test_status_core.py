@@ -9,9 +9,15 @@ from orchestrator.api.status import CheckpointStatus, Condition, ConditionType, 
 from orchestrator.core import status
 from orchestrator.core.actions import Reason
 from orchestrator.core.observed import ReplicaPhase
+from orchestrator.core.turn import Turn
 from orchestrator.protocol.messages import ProgramState
 from tests.simulation.jobs import WITHOUT_AGENTS, gang, make_job
 from tests.unit.core.build import NOW, agent, attempt, later, replica, turn
+
+
+def complete(turn: Turn, found: JobStatus) -> JobStatus:
+    """With the conditions that stood there before."""
+    return status.complete(turn, found, turn.seen.status.conditions)
 
 
 def enter(before: JobStatus, phase: Phase, reason: Reason, now: datetime = NOW) -> JobStatus:
@@ -64,7 +70,7 @@ def test_counts_per_role() -> None:
         replica("worker-3"),
     )
     agents = (agent("chief-0"), agent("worker-2"), agent("worker-3", connected=False))
-    found = status.complete(turn(make_job(gang(4)), replicas=pods, agents=agents), JobStatus())
+    found = complete(turn(make_job(gang(4)), replicas=pods, agents=agents), JobStatus())
     worker = found.replica_statuses["worker"]
     assert (worker.desired, worker.ready, worker.active, worker.failed, worker.succeeded) == (4, 0, 3, 1, 0)
     assert found.ready == "1/5"
@@ -73,21 +79,21 @@ def test_counts_per_role() -> None:
 
 def test_without_agents_a_running_pod_is_ready() -> None:
     here = turn(make_job(recovery=WITHOUT_AGENTS), replicas=(replica("chief-0"),))
-    assert status.complete(here, JobStatus()).ready == "1/3"
+    assert complete(here, JobStatus()).ready == "1/3"
 
 
 def test_a_job_without_a_generation() -> None:
     job = make_job()
     job = replace(job, metadata=replace(job.metadata, generation=None))
-    assert status.complete(turn(job), JobStatus()).observed_generation == 0
+    assert complete(turn(job), JobStatus()).observed_generation == 0
 
 
 def test_a_condition_names_the_generation_that_it_was_set_for() -> None:
     job = make_job()
     later_job = replace(job, metadata=replace(job.metadata, generation=7))
-    created = status.complete(turn(job), enter(JobStatus(), Phase.CREATED, Reason.CREATED))
+    created = complete(turn(job), enter(JobStatus(), Phase.CREATED, Reason.CREATED))
     running = enter(created, Phase.RUNNING, Reason.RUNNING)
-    found = status.complete(turn(later_job, status=created), running)
+    found = complete(turn(later_job, status=created), running)
     assert {one.type.value: one.observed_generation for one in found.conditions} == {
         "Created": 1,
         "Running": 7,
@@ -104,7 +110,7 @@ def progress(step: int, at: float, rate: float | None = None) -> Progress:
 def written(recorded: Progress, newest: Progress, seconds: float, after: JobStatus | None = None) -> Progress:
     before = JobStatus(progress=recorded)
     here = turn(status=before, progress=newest, seconds=seconds)
-    return status.complete(here, after or before).progress
+    return complete(here, after or before).progress
 
 
 def test_the_first_progress_is_written_at_once() -> None:
@@ -121,7 +127,7 @@ def test_where_a_write_costs_little_progress_alone_is_written_more_often() -> No
     before = JobStatus(progress=progress(1, at=0))
     for seconds, step in ((0.9, 1), (1.0, 9)):
         here = turn(status=before, progress=progress(9, at=0.9), progress_seconds=1.0, seconds=seconds)
-        assert status.complete(here, before).progress.step == step
+        assert complete(here, before).progress.step == step
 
 
 @pytest.mark.parametrize("total_steps", [None, 28, 900])
@@ -135,11 +141,9 @@ def test_what_is_reported_after_the_end_is_written_at_once(total_steps: int | No
         agent("worker-1", state=ProgramState.EXITED),
     )
     here = turn(status=before, progress=new, seconds=1, agents=still_there)
-    assert status.complete(here, before).progress is old, (
-        "a job of many members writes no status for each report"
-    )
+    assert complete(here, before).progress is old, "a job of many members writes no status for each report"
     here = turn(status=before, progress=new, seconds=1, agents=still_there[1:])
-    assert status.complete(here, before).progress is new
+    assert complete(here, before).progress is new
 
 
 def test_a_sinking_rate_is_no_progress() -> None:
@@ -165,7 +169,7 @@ def checkpoint(seen: int | None, recorded: int | None) -> CheckpointStatus | Non
         agents=(agent("chief-0", checkpoint_step=seen),),
         seconds=5,
     )
-    return status.complete(here, before).checkpoint
+    return complete(here, before).checkpoint
 
 
 @pytest.mark.parametrize(

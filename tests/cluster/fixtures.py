@@ -1,0 +1,88 @@
+"""Fixtures of a real control plane: one start serves all tests that ask for it.
+
+Imported by tests/conftest.py. With TFO_TEST_KUBECONFIG a cluster that is there already is used instead.
+"""
+
+import os
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.api.types import GROUP
+from orchestrator.backends.kubernetes import resources
+from orchestrator.backends.kubernetes.transport import Transport, open_api
+from tests.cluster import tools
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.processes import run
+
+CRD = Path(__file__).parents[2] / "manifests" / "crd.yaml"
+EXISTING = "TFO_TEST_KUBECONFIG"
+
+
+class Cluster:
+    """A cluster with our CRD in it."""
+
+    def __init__(self, kubeconfig: Path, kubectl: Path | str, plane: ControlPlane | None = None) -> None:
+        self.kubeconfig, self._kubectl, self.plane = kubeconfig, kubectl, plane
+
+    def kubectl(self, *words: str, stdin: str = "") -> str:
+        """Standard output. Raises RuntimeError with the server's words."""
+        return run(self._kubectl, "--kubeconfig", self.kubeconfig, *words, stdin=stdin)
+
+    def install(self) -> None:
+        self.kubectl("apply", "-f", str(CRD))
+        name = f"crd/tensorflowjobs.{GROUP}"
+        self.kubectl("wait", "--for=condition=Established", name, "--timeout=30s")
+
+
+def open_cluster(folder: Path, module: str = tools.NEWEST) -> tuple[Cluster, ControlPlane]:
+    plane = ControlPlane(folder, module)
+    plane.start()
+    cluster = Cluster(plane.kubeconfig, tools.kubernetes(module) / "kubectl", plane)
+    try:
+        cluster.install()
+    except BaseException:
+        plane.stop()
+        raise
+    return cluster, plane
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """The newest Kubernetes."""
+    existing = os.environ.get(EXISTING)
+    if existing:
+        found = Cluster(Path(existing), "kubectl")
+        found.install()
+        yield found
+        return
+    found, plane = open_cluster(tmp_path_factory.mktemp("cluster"))
+    yield found
+    plane.stop()
+
+
+@pytest.fixture(scope="session")
+def older_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Three minor versions older."""
+    found, plane = open_cluster(tmp_path_factory.mktemp("older"), tools.OLDER)
+    yield found
+    plane.stop()
+
+
+@pytest.fixture
+def namespace(cluster: Cluster) -> Iterator[str]:
+    """One for each test; how it goes is not waited for."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    cluster.kubectl("create", "namespace", name)
+    yield name
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+async def api(cluster: Cluster) -> AsyncIterator[Transport]:
+    """As an administrator."""
+    async with await open_api(kubeconfig=str(cluster.kubeconfig)) as opened:
+        await opened.send(resources.get(resources.NAMESPACES, None, "default"))
+        yield opened
