@@ -2,7 +2,7 @@
 
 Fed by `controller.program` after a turn has been written. Best effort: it never delays a turn, and what the server does
 not take is lost. Names follow from what is told, so that another leader's repetition is the same event.
-https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/
+https://kubernetes.io/docs/reference/generated/kubernetes-api/v1.37/#event-v1-core
 """
 
 import asyncio
@@ -67,27 +67,34 @@ class Events:
 
 
 def render(job: JobMeta, event: Event, instance: str, now: datetime) -> JsonObject:
+    """Of the core group, whose times `kubectl describe` sorts by."""
     told = (job.uid, event.reason, str(event.attempt), event.member, event.message)
     digest = hashlib.sha256("\0".join(told).encode()).hexdigest()[:16]
-    note = event.message if len(event.message) <= MAX_NOTE else f"{event.message[: MAX_NOTE - 1]}…"
-    moment = now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    regarding: JsonObject = {
-        "apiVersion": API_VERSION,
-        "kind": KIND,
-        "namespace": job.namespace,
-        "name": job.name,
-        "uid": job.uid,
-    }
+    text = f"attempt {event.attempt}: {event.message}" if _needs_attempt(event) else event.message
+    moment = now.strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
-        "apiVersion": "events.k8s.io/v1",
+        "apiVersion": "v1",
         "kind": "Event",
         "metadata": {"name": f"{job.name}.{digest}", "namespace": job.namespace},
-        "eventTime": moment,
-        "reportingController": REPORTER,
-        "reportingInstance": instance,
-        "action": "Reconcile",
+        "involvedObject": {
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "namespace": job.namespace,
+            "name": job.name,
+            "uid": job.uid,
+        },
         "reason": event.reason.value,
-        "note": note,
+        "message": text if len(text) <= MAX_NOTE else f"{text[: MAX_NOTE - 1]}…",
         "type": event.type.value,
-        "regarding": regarding,
+        "firstTimestamp": moment,
+        "lastTimestamp": moment,
+        "count": 1,
+        "source": {"component": REPORTER},
+        "reportingComponent": REPORTER,
+        "reportingInstance": instance,
     }
+
+
+def _needs_attempt(event: Event) -> bool:
+    """Unless the words themselves name it."""
+    return bool(event.attempt and event.member) and "attempt" not in event.message

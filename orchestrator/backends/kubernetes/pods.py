@@ -152,12 +152,12 @@ def _fill_container(made: Seated, container: JsonObject, end_seconds: int) -> No
     container.setdefault("terminationMessagePolicy", "FallbackToLogsOnError")
     written = [one for one in container.get("env") or () if one.get("name") not in made.attempt_env]
     _fill_env(made, container, written, end_seconds)
-    if made.has_agent or made.plan.argv:
-        container.pop("args", None)
-        container["command"] = list(made.plan.argv)
     if made.has_agent:
         texts = {one["name"]: str(one.get("value") or "") for one in written if one.get("name")}
+        container.pop("args", None)
         container["command"] = agents.command(made.plan.argv, texts)
+    elif not container.get("command") and not container.get("args") and made.is_built_in:
+        container["command"] = list(made.plan.argv)
     if made.plan.gpus:
         limits = container.setdefault("resources", {}).setdefault("limits", {})
         limits.setdefault(GPU, made.plan.gpus)

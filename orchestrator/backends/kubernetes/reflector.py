@@ -5,7 +5,7 @@ again. Why each rule: docs/design/20261126.kubernetes.md.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from random import uniform
 from typing import Generic
 
@@ -53,6 +53,7 @@ class Reflector(Generic[Item]):
         self._version = ""
         self._is_relisting = False
         self.synced = asyncio.Event()
+        self.sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
         self.lists = 0
         self.watches = 0
         self.events = 0
@@ -71,15 +72,15 @@ class Reflector(Generic[Item]):
                 await self._hold_back()
             except ApiError as error:
                 self.errors += 1
-                await asyncio.sleep(self._backoff.next(error.retry_after))
+                await self.sleep(self._backoff.next(error.retry_after))
             except (Unreachable, msgspec.DecodeError):
                 self.errors += 1
-                await asyncio.sleep(self._backoff.next())
+                await self.sleep(self._backoff.next())
 
     async def _hold_back(self) -> None:
         """The first time at once."""
         if self._is_relisting:
-            await asyncio.sleep(self._relisting.next())
+            await self.sleep(self._relisting.next())
         self._is_relisting = True
 
     async def _list(self) -> str:

@@ -1,0 +1,390 @@
+"""The backend over a server that answers as it is told: refusals, lost answers, our own writes, finalizers, nodes."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from orchestrator.api.status import JobStatus, Phase
+from orchestrator.api.types import Role
+from orchestrator.backends.base import Behind, Conflict, Rejected, View
+from orchestrator.backends.kubernetes.api import ApiError
+from orchestrator.backends.kubernetes.backend import KubernetesBackend
+from orchestrator.backends.kubernetes.objects import Pod, Service, StoredJob
+from orchestrator.backends.kubernetes.settings import Settings
+from orchestrator.core.actions import CreateReplica, CreateService, DeleteJob, DeleteReplica
+from orchestrator.core.observed import Replica, ReplicaPhase
+from tests.fixtures.scripted_api import ScriptedApi
+
+KEY = "ns/job"
+PODS = "/api/v1/namespaces/ns/pods"
+JOB = "/apis/tf-orchestrator.io/v1alpha1/namespaces/ns/tensorflowjobs/job"
+START = datetime(2026, 1, 1, tzinfo=UTC)
+CHIEF = CreateReplica(role=Role.CHIEF, index=0, attempt=1)
+OWNER = {"uid": "uid-job", "controller": True}
+EXISTS = ApiError(409, "AlreadyExists", "pods exist")
+
+
+class World:
+    """A backend with one job in its caches; `now` moves by hand."""
+
+    def __init__(self, **spec: Any) -> None:
+        self.api = ScriptedApi()
+        self.now = START
+        settings = Settings(agent_image="a", trainer_image="t", coordinator="c:1")
+        self.backend = KubernetesBackend(self.api, settings, lambda: self.now, namespaces=("ns",))
+        self.expected: list[tuple[str, tuple[str, ...]]] = []
+        self.forgotten: list[str] = []
+        self.backend.door = self
+        self.put_job(10, spec=spec)
+
+    def expect(self, job_uid: str, replicas: tuple[Replica, ...]) -> None:
+        self.expected.append((job_uid, tuple(one.uid for one in replicas)))
+
+    def forget(self, job_uid: str) -> None:
+        self.forgotten.append(job_uid)
+
+    def put_job(
+        self, version: int, uid: str = "uid-job", spec: dict[str, Any] | None = None, **more: Any
+    ) -> None:
+        document = {
+            "metadata": {
+                "name": "job",
+                "namespace": "ns",
+                "uid": uid,
+                "resourceVersion": str(version),
+                "generation": version,
+                **more,
+            },
+            "spec": {
+                "workload": {"name": "mlp"},
+                "replicaSpecs": {"chief": {}, "worker": {}},
+                **(spec or {}),
+            },
+        }
+        self.backend.jobs.put(msgspec.json.decode(msgspec.json.encode(document), type=StoredJob))
+
+    def put_pod(self, name: str, version: int, **more: Any) -> Pod:
+        role, index = name.rsplit("-", 2)[-2:]
+        metadata = {
+            "name": name,
+            "namespace": "ns",
+            "uid": f"uid-{name}",
+            "resourceVersion": str(version),
+            "labels": {
+                "tf-orchestrator.io/job-name": "job",
+                "tf-orchestrator.io/role": role,
+                "tf-orchestrator.io/index": index,
+                "tf-orchestrator.io/attempt": "1",
+            },
+            "ownerReferences": [OWNER],
+            **more.pop("metadata", {}),
+        }
+        document = {"metadata": metadata, "status": {"phase": "Running"}, "spec": {"nodeName": "n"}, **more}
+        made = msgspec.json.decode(msgspec.json.encode(document), type=Pod)
+        self.backend.pods.put(made)
+        return made
+
+    async def see(self) -> View:
+        found = await self.backend.observe(KEY)
+        assert found is not None
+        assert not isinstance(found, Rejected)
+        return found
+
+
+# --- our own writes
+
+
+async def test_nothing_is_shown_before_our_own_create_has_been_seen() -> None:
+    world = World()
+    world.api.answer("POST", PODS, {"metadata": {"name": "job-chief-0", "resourceVersion": "20"}})
+    await world.backend.perform(KEY, (CHIEF,))
+    with pytest.raises(Behind):
+        await world.backend.observe(KEY)
+    world.put_pod("job-chief-0", 20)
+    assert [one.name for one in (await world.see()).replicas] == ["chief-0"]
+
+
+async def test_nothing_is_shown_before_our_own_status_has_been_seen() -> None:
+    world = World()
+    world.api.answer("PUT", f"{JOB}/status", {"metadata": {"resourceVersion": "11"}})
+    assert await world.backend.write_status(KEY, JobStatus(message="new"), "10") == "11"
+    assert world.backend.status_of(KEY).message == "new"
+    with pytest.raises(Behind):
+        await world.backend.observe(KEY)
+    world.put_job(11)
+    assert (await world.see()).version == "11"
+
+
+async def test_nothing_is_shown_before_our_own_delete_has_been_seen() -> None:
+    world = World()
+    world.put_pod("job-chief-0", 20)
+    await world.see()
+    world.api.answer("DELETE", f"{PODS}/job-chief-0", {"metadata": {}})
+    await world.backend.perform(KEY, (DeleteReplica(role=Role.CHIEF, index=0, uid="uid-job-chief-0"),))
+    with pytest.raises(Behind):
+        await world.backend.observe(KEY)
+    world.put_pod("job-chief-0", 21, metadata={"deletionTimestamp": "2026-01-01T00:00:00Z"})
+    (found,) = (await world.see()).replicas
+    assert (found.deleting, found.foreign_deletion) == (True, False)
+
+
+# --- what the server refuses
+
+
+@pytest.mark.parametrize("code", [400, 422])
+async def test_a_pod_that_the_server_never_takes_is_a_replica_with_its_words(code: int) -> None:
+    world = World()
+    world.api.answer("POST", PODS, ApiError(code, "Invalid", "spec.nodeSelectr: unknown field"))
+    await world.backend.perform(KEY, (CHIEF,))
+    (found,) = (await world.see()).replicas
+    assert (found.name, found.phase) == ("chief-0", ReplicaPhase.PENDING)
+    assert found.error == "spec.nodeSelectr: unknown field"
+
+
+async def test_a_quota_is_said_and_asked_again_later_and_later() -> None:
+    world = World()
+    world.api.answer("POST", PODS, ApiError(403, "Forbidden", "exceeded quota: pods"))
+    await world.backend.perform(KEY, (CHIEF,))
+    assert (await world.see()).refused == "exceeded quota: pods"
+    await world.backend.perform(KEY, (CHIEF,))
+    assert len(world.api.asked_for("POST")) == 1, "not yet"
+    world.now += timedelta(seconds=1)
+    await world.backend.perform(KEY, (CHIEF,))
+    assert len(world.api.asked_for("POST")) == 2
+    world.now += timedelta(seconds=1.5)
+    await world.backend.perform(KEY, (CHIEF,))
+    assert len(world.api.asked_for("POST")) == 2, "twice as long"
+    world.now += timedelta(seconds=1)
+    world.api.answer("POST", PODS, {"metadata": {"resourceVersion": "20"}})
+    await world.backend.perform(KEY, (CHIEF,))
+    world.put_pod("job-chief-0", 20)
+    assert (await world.see()).refused == ""
+
+
+async def test_a_create_whose_answer_was_lost_is_a_success() -> None:
+    world = World()
+    world.api.answer("POST", PODS, EXISTS)
+    world.api.answer("GET", f"{PODS}/job-chief-0", {"metadata": {"ownerReferences": [OWNER]}})
+    await world.backend.perform(KEY, (CHIEF,))
+    assert (await world.see()).foreign == ()
+
+
+async def test_a_name_of_somebody_elses_is_left_alone_and_looked_at_again() -> None:
+    world = World()
+    world.api.answer("POST", PODS, EXISTS)
+    world.api.answer("GET", f"{PODS}/job-chief-0", {"metadata": {"uid": "x"}})
+    await world.backend.perform(KEY, (CHIEF,))
+    assert (await world.see()).foreign == ("job-chief-0",)
+    asked = len(world.api.asked_for("GET"))
+    await world.see()
+    assert len(world.api.asked_for("GET")) == asked, "not at every turn"
+    world.api.answer("GET", f"{PODS}/job-chief-0", ApiError(404, "NotFound", "gone"))
+    world.now += timedelta(seconds=6)
+    assert (await world.see()).foreign == ()
+
+
+async def test_the_service_of_somebody_else_is_told_too() -> None:
+    world = World()
+    path = "/api/v1/namespaces/ns/services"
+    world.api.answer("POST", path, EXISTS)
+    world.api.answer("GET", f"{path}/job-tfo", {"metadata": {"uid": "x"}})
+    await world.backend.perform(KEY, (CreateService(name="job-tfo"),))
+    assert (await world.see()).foreign == ("job-tfo",)
+
+
+async def test_what_goes_unanswered_is_raised_for_the_next_turn() -> None:
+    world = World()
+    world.api.answer("POST", PODS, ApiError(503, "", "later"))
+    with pytest.raises(ApiError):
+        await world.backend.perform(KEY, (CHIEF,))
+
+
+# --- deleting
+
+
+async def test_a_delete_is_of_exactly_what_was_seen_and_never_at_once_on_a_living_node() -> None:
+    world = World()
+    world.put_pod("job-chief-0", 20)
+    await world.see()
+    world.api.answer("DELETE", f"{PODS}/job-chief-0", {"metadata": {}})
+    await world.backend.perform(KEY, (DeleteReplica(role=Role.CHIEF, index=0, uid="uid-job-chief-0"),))
+    (request,) = world.api.asked_for("DELETE")
+    body = msgspec.json.decode(request.body)
+    assert body["preconditions"] == {"uid": "uid-job-chief-0", "resourceVersion": "20"}
+    assert body["gracePeriodSeconds"] == 1
+
+
+async def test_a_pod_that_has_changed_since_is_left_for_the_next_look() -> None:
+    world = World()
+    world.put_pod("job-chief-0", 20)
+    await world.see()
+    world.api.answer("DELETE", f"{PODS}/job-chief-0", ApiError(409, "Conflict", "changed"))
+    await world.backend.perform(KEY, (DeleteReplica(role=Role.CHIEF, index=0, uid="uid-job-chief-0"),))
+    assert len((await world.see()).replicas) == 1
+
+
+async def test_a_forced_delete_is_bound_to_the_uid_alone() -> None:
+    world = World()
+    world.put_pod("job-chief-0", 20)
+    await world.see()
+    world.api.answer("DELETE", f"{PODS}/job-chief-0", {"metadata": {}})
+    action = DeleteReplica(role=Role.CHIEF, index=0, uid="uid-job-chief-0", force=True)
+    await world.backend.perform(KEY, (action,))
+    body = msgspec.json.decode(world.api.asked_for("DELETE")[0].body)
+    assert (body["preconditions"], body["gracePeriodSeconds"]) == ({"uid": "uid-job-chief-0"}, 0)
+
+
+async def test_a_job_whose_time_is_over_is_deleted_if_it_is_still_the_same() -> None:
+    world = World()
+    world.api.answer("DELETE", JOB, {})
+    await world.backend.perform(KEY, (DeleteJob(),))
+    body = msgspec.json.decode(world.api.asked_for("DELETE")[0].body)
+    assert body["preconditions"] == {"uid": "uid-job"}
+
+
+# --- whose is what
+
+
+async def test_pods_of_an_earlier_job_of_this_name_are_none_of_its_replicas() -> None:
+    world = World()
+    world.put_pod("job-chief-0", 20, metadata={"ownerReferences": [{"uid": "old", "controller": True}]})
+    assert (await world.see()).replicas == ()
+
+
+async def test_a_job_of_another_controller_is_left_alone() -> None:
+    world = World(runPolicy={"managedBy": "kueue.x-k8s.io/multikueue"})
+    assert await world.backend.observe(KEY) is None
+
+
+async def test_a_job_that_is_none_is_rejected_with_every_error() -> None:
+    world = World(workload={"name": "nonsense"})
+    found = await world.backend.observe(KEY)
+    assert isinstance(found, Rejected)
+    assert "nonsense" in found.message
+
+
+async def test_agents_of_these_pods_may_come_in_and_of_a_job_that_is_gone_none() -> None:
+    world = World()
+    world.put_pod("job-chief-0", 20)
+    await world.see()
+    assert world.expected[-1] == ("uid-job", ("uid-job-chief-0",))
+    assert world.backend.key_of("uid-job") == KEY
+    stored = world.backend.jobs.get("ns", "job")
+    assert stored is not None
+    world.backend.jobs.remove(stored)
+    assert await world.backend.observe(KEY) is None
+    assert world.forgotten == ["uid-job"]
+    assert world.backend.key_of("uid-job") is None
+
+
+async def test_a_job_recreated_under_its_name_is_another() -> None:
+    world = World()
+    await world.see()
+    world.put_job(30, uid="second")
+    await world.see()
+    assert world.forgotten == ["uid-job"]
+    assert world.backend.key_of("second") == KEY
+
+
+@pytest.mark.parametrize("version", ["", "of-nobody"])
+async def test_a_version_that_no_server_gives_is_a_conflict(version: str) -> None:
+    with pytest.raises(Conflict):
+        await World().backend.write_status(KEY, JobStatus(), version)
+
+
+# --- what is kept until it has been counted
+
+HELD = {"finalizers": ["tf-orchestrator.io/counted", "theirs"]}
+
+
+async def released(world: World) -> list[Any]:
+    world.api.answer("PATCH", f"{PODS}/job-chief-0", {})
+    await world.backend.release(KEY)
+    return [msgspec.json.decode(one.body)["metadata"]["finalizers"] for one in world.api.asked_for("PATCH")]
+
+
+async def test_a_running_pod_is_kept_and_one_that_ended_may_go_once_that_is_written() -> None:
+    world = World()
+    world.put_pod("job-chief-0", 20, metadata=HELD)
+    await world.see()
+    assert await released(world) == []
+    world.put_pod("job-chief-0", 21, metadata=HELD, status={"phase": "Succeeded"})
+    await world.see()
+    assert await released(world) == [["theirs"]]
+
+
+async def test_everything_may_go_when_the_job_is_over() -> None:
+    world = World()
+    world.put_pod("job-chief-0", 20, metadata=HELD)
+    world.api.answer("PUT", f"{JOB}/status", {"metadata": {"resourceVersion": "11"}})
+    await world.see()
+    await world.backend.write_status(KEY, JobStatus(phase=Phase.FAILED), "10")
+    assert await released(world) == [["theirs"]]
+
+
+async def test_a_pod_that_was_never_placed_may_go_when_it_is_deleted() -> None:
+    world = World()
+    going = HELD | {"deletionTimestamp": "2026-01-01T00:00:00Z"}
+    world.put_pod("job-chief-0", 20, metadata=going, spec={}, status={"phase": "Pending"})
+    await world.see()
+    assert await released(world) == [["theirs"]]
+
+
+async def test_a_sweep_frees_pods_of_jobs_that_are_gone() -> None:
+    world = World()
+    world.put_pod("other-chief-0", 20, metadata=HELD | {"labels": {"tf-orchestrator.io/job-name": "other"}})
+    world.put_pod("job-chief-0", 21, metadata=HELD)
+    world.api.answer("PATCH", f"{PODS}/other-chief-0", {})
+    await world.backend.sweep()
+    assert [one.path for one in world.api.asked_for("PATCH")] == [f"{PODS}/other-chief-0"]
+
+
+# --- lost nodes
+
+LONG_AGO = {"deletionTimestamp": "2025-12-31T23:59:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (ApiError(404, "NotFound", "no such node"), True),
+        ({"status": {"conditions": [{"type": "Ready", "status": "Unknown"}]}}, True),
+        ({"status": {"conditions": [{"type": "Ready", "status": "True"}]}}, False),
+        (ApiError(403, "Forbidden", "may not look"), False),
+    ],
+)
+async def test_a_pod_is_orphaned_when_its_time_is_over_and_its_node_is_lost(
+    answer: Any, expected: bool
+) -> None:
+    world = World()
+    world.api.answer("GET", "/api/v1/nodes/n", answer)
+    world.put_pod("job-chief-0", 20, metadata=LONG_AGO)
+    await world.see()
+    (found,) = (await world.see()).replicas
+    assert found.orphaned is expected
+    assert len(world.api.asked_for("GET")) == 1, "the answer is remembered for a while"
+
+
+async def test_a_pod_whose_time_is_not_over_asks_nobody() -> None:
+    world = World()
+    world.put_pod("job-chief-0", 20, metadata={"deletionTimestamp": "2025-12-31T23:59:59Z"})
+    (found,) = (await world.see()).replicas
+    assert not found.orphaned
+    assert world.api.asked == []
+
+
+async def test_a_look_costs_no_request() -> None:
+    world = World()
+    world.put_pod("job-chief-0", 20)
+    world.backend.services.put(
+        Service(
+            metadata=msgspec.convert(
+                {"name": "job-tfo", "namespace": "ns"}, type=type(world.put_pod("job-worker-0", 21).metadata)
+            )
+        )
+    )
+    await world.see()
+    await world.backend.release(KEY)
+    assert world.api.asked == []
