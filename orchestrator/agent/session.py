@@ -94,11 +94,10 @@ class Session:
         try:
             with self._connect() as connection:
                 self._converse(connection)
-        except ValueError as error:  # of HTTP/2, of a message, of a token that no header can hold
+        except ValueError as error:  # of TLS, HTTP/2, a message, a token that no header can hold
             self._complain(str(error))
-        except OSError as error:
-            if self._is_untrusted(error):
-                self._complain(f"the coordinator at {self._config.address} is not trusted: {error}")
+        except OSError:
+            pass  # nobody is there: somebody may be soon
         accepted = self.lost_since is None
         if accepted:
             self.lost_since = monotonic()
@@ -114,10 +113,6 @@ class Session:
 
         name = self._config.server_name or self._config.address.rpartition(":")[0]
         return Connection(tls.secure(connected, self._config.authority, name), self._bell, tls.WOULD_BLOCK)
-
-    def _is_untrusted(self, error: OSError) -> bool:
-        """TLS failed, which no waiting will mend; that nobody listens may."""
-        return bool(self._config.authority) and type(error).__module__ == "ssl"
 
     def _converse(self, connection: Connection) -> None:
         """Until the stream has ended, or nothing was heard on it for too long."""

@@ -14,8 +14,10 @@ WOULD_BLOCK: Tuple[Type[OSError], ...] = (BlockingIOError, ssl.SSLWantReadError,
 
 
 def secure(connected: socket.socket, authority: str, name: str) -> ssl.SSLSocket:
-    """`authority`: its certificate as PEM; `name`: in the coordinator's. Raises OSError, and ValueError for a
-    certificate of an authority that is none."""
+    """`authority`: its certificate as PEM; `name`: in the coordinator's.
+
+    Raises ValueError for what no waiting will mend: another coordinator, an authority that is none. And OSError.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["h2"])
@@ -26,6 +28,9 @@ def secure(connected: socket.socket, authority: str, name: str) -> ssl.SSLSocket
         raise ValueError(f"the authority's certificate cannot be read: {error}") from None
     try:
         return context.wrap_socket(connected, server_hostname=name)
+    except ssl.SSLError as error:
+        connected.close()
+        raise ValueError(f"the coordinator is not trusted: {error}") from None
     except OSError:
         connected.close()
         raise

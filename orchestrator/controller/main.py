@@ -25,6 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return EXIT_WRONG
     set_up(options.log_format, options.log_level)
+    # gRPC writes a line of its own for every stranger who knocks; refusals are counted, in metrics.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         asyncio.run(_run(options))
     except ConfigurationError as error:
