@@ -8,12 +8,14 @@ could also be a run's name.
 import re
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
 from orchestrator.cli import commands, parser
+from orchestrator.cli.cluster_arguments import JobOnCluster, Reach, job_on_cluster, reach
 from orchestrator.cli.errors import UsageError
+from orchestrator.cli.words import Command
 
 RUNS_VARIABLE = "TFO_RUNS_DIR"
 DEFAULT_RUNS = "tfo-runs"
@@ -82,6 +84,17 @@ class PlanOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SubmitOptions:
+    """`dry_run`: client, server, or "" for none."""
+
+    job: JobOptions
+    reach: Reach
+    image: str = ""
+    watch: bool = False
+    dry_run: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ValidateOptions:
     files: tuple[str, ...]
 
@@ -102,10 +115,12 @@ class PsOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class LogsOptions:
-    """`replica`: role-index, "" for all. `attempt` None: every attempt. `tail` None: everything."""
+    """`replica`: role-index, "" for all. `attempt` None: every one. `tail` None: everything. `on` "": where it is."""
 
     runs_dir: Path
     run: str
+    on: str = ""
+    reach: Reach = field(default_factory=Reach)
     replica: str = ""
     follow: bool = False
     attempt: int | None = None
@@ -151,6 +166,8 @@ Options = (
     | RmOptions
     | DoctorOptions
     | CompletionOptions
+    | SubmitOptions
+    | JobOnCluster
 )
 
 
@@ -164,7 +181,7 @@ class _Line:
     runs_dir: Path
 
 
-def parse(argv: Sequence[str], environ: Mapping[str, str]) -> tuple[commands.Command, Options]:
+def parse(argv: Sequence[str], environ: Mapping[str, str]) -> tuple[Command, Options]:
     """Raises UsageError; --help and --version print and raise SystemExit."""
     before, program = _split_program(argv)
     words = parser.parse(_with_resume_value(before))
@@ -197,9 +214,7 @@ def _with_resume_value(argv: Sequence[str]) -> list[str]:
     return ["--resume=" if word == "--resume" else word for word in found]
 
 
-def _check_program(
-    command: commands.Command, words: Namespace, argv: Sequence[str], program: tuple[str, ...]
-) -> None:
+def _check_program(command: Command, words: Namespace, argv: Sequence[str], program: tuple[str, ...]) -> None:
     if "--" in argv and not command.takes_program:
         raise UsageError("takes no program after '--'", command.name)
     if "--" in argv and not program:
@@ -250,6 +265,27 @@ def _plan(line: _Line) -> PlanOptions:
     return PlanOptions(job=_job(line), on=Place(line.words.on), output=line.words.output)
 
 
+def _submit(line: _Line) -> SubmitOptions:
+    words = line.words
+    return SubmitOptions(
+        job=_job(line),
+        reach=reach(words),
+        image=words.image or "",
+        watch=words.watch,
+        dry_run=words.dry_run or "",
+    )
+
+
+def _on_cluster(line: _Line) -> JobOnCluster:
+    return job_on_cluster(line.words)
+
+
+def _scale(line: _Line) -> JobOnCluster:
+    if line.words.replicas is None:
+        raise UsageError("how many workers? write: tfo scale JOB --replicas N", "scale")
+    return job_on_cluster(line.words)
+
+
 def _validate(line: _Line) -> ValidateOptions:
     return ValidateOptions(files=tuple(line.words.files))
 
@@ -271,6 +307,8 @@ def _logs(line: _Line) -> LogsOptions:
         follow=words.follow,
         attempt=words.attempt,
         tail=words.tail,
+        on=words.on or "",
+        reach=reach(words),
     )
 
 
@@ -305,4 +343,7 @@ _MAKERS: dict[str, Callable[[_Line], Options]] = {
     "rm": _rm,
     "doctor": _doctor,
     "completion": _completion,
+    "submit": _submit,
+    "scale": _scale,
+    **dict.fromkeys(("get", "describe", "events", "wait", "suspend", "resume", "delete"), _on_cluster),
 }

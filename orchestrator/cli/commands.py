@@ -4,80 +4,11 @@
 Standard library only, and no look at anything: `tfo --help` must answer at once.
 """
 
-from argparse import ArgumentTypeError
-from collections.abc import Callable
-from dataclasses import dataclass
+from orchestrator.cli import cluster_commands
+from orchestrator.cli.cluster_commands import IN_CLUSTER
+from orchestrator.cli.words import MAX_REPLICAS, Command, Flag, Word, seconds, whole
 
 STRATEGIES = ("MultiWorkerMirrored", "ParameterServer", "Independent")
-MAX_REPLICAS = 3000
-_MAX_SECONDS = 10 * 365 * 86400
-
-
-@dataclass(frozen=True, kw_only=True)
-class Flag:
-    """An option. Without a metavar it is a switch; `optional`: its value may be left out."""
-
-    names: tuple[str, ...]
-    help: str
-    metavar: str = ""
-    choices: tuple[str, ...] = ()
-    convert: Callable[[str], object] = str
-    default: object = None
-    repeat: bool = False
-    optional: bool = False
-
-    @property
-    def key(self) -> str:
-        """Its attribute among the parsed words."""
-        return self.names[-1].lstrip("-").replace("-", "_")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Word:
-    """A positional argument. `count`: as argparse's nargs, "" for exactly one. `kind`: what completes it."""
-
-    key: str
-    metavar: str
-    help: str
-    count: str = ""
-    kind: str = ""
-    choices: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Command:
-    """`entry`: module:function, imported only when the command is called."""
-
-    name: str
-    summary: str
-    entry: str
-    usage: tuple[str, ...]
-    details: str = ""
-    words: tuple[Word, ...] = ()
-    flags: tuple[Flag, ...] = ()
-    examples: tuple[str, ...] = ()
-    takes_program: bool = False
-    linux_only: bool = False
-
-
-def _whole(minimum: int, maximum: int) -> Callable[[str], int]:
-    def convert(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and len(text) < 12 and minimum <= int(text) <= maximum):
-            raise ArgumentTypeError(f"must be a whole number from {minimum} to {maximum}, not {text!r}")
-        return int(text)
-
-    return convert
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= _MAX_SECONDS:
-        raise ArgumentTypeError(f"must be seconds from 0 to {_MAX_SECONDS}, not {text!r}")
-    return value
-
 
 _OUTPUT_TEXT_JSON = Flag(
     names=("--output",), metavar="FORMAT", choices=("text", "json"), default="text", help="text or json."
@@ -104,7 +35,7 @@ _JOB_FLAGS = (
     Flag(
         names=("--workers",),
         metavar="N",
-        convert=_whole(0, MAX_REPLICAS),
+        convert=whole(0, MAX_REPLICAS),
         help="A chief and N workers; default: the chief alone, with a file what the file says.",
     ),
     Flag(
@@ -118,13 +49,13 @@ _JOB_FLAGS = (
     Flag(
         names=("--gpus",),
         metavar="N",
-        convert=_whole(0, 64),
+        convert=whole(0, 64),
         help="GPUs of the chief and of each worker; default: the visible ones shared out evenly.",
     ),
     Flag(
         names=("--ps",),
         metavar="N",
-        convert=_whole(0, MAX_REPLICAS),
+        convert=whole(0, MAX_REPLICAS),
         help="Parameter servers; with them the strategy is ParameterServer unless --strategy says otherwise.",
     ),
     Flag(names=("--evaluator",), help="An evaluator beside the training."),
@@ -166,13 +97,13 @@ RUN = Command(
         Flag(
             names=("--metrics-port",),
             metavar="PORT",
-            convert=_whole(0, 65535),
+            convert=whole(0, 65535),
             help="Port of /metrics on 127.0.0.1; 0: none. Default: 9400, or the next free one.",
         ),
         Flag(
             names=("--metrics-linger",),
             metavar="SECONDS",
-            convert=_seconds,
+            convert=seconds,
             default=0.0,
             help="Keep serving the final metrics for this long after the end. Default: 0.",
         ),
@@ -248,7 +179,7 @@ PS = Command(
 )
 LOGS = Command(
     name="logs",
-    summary="Print what a run's programs wrote.",
+    summary="Print what a job's programs wrote.",
     entry="orchestrator.cli.logs:logs_command",
     usage=("tfo logs JOB[/NUMBER] [ROLE-INDEX] [options]",),
     words=(
@@ -266,19 +197,26 @@ LOGS = Command(
         Flag(
             names=("--attempt",),
             metavar="N",
-            convert=_whole(1, 10**9),
+            convert=whole(1, 10**9),
             help="Only this attempt; default: all of them.",
         ),
         Flag(
             names=("--tail",),
             metavar="N",
-            convert=_whole(0, 10**9),
+            convert=whole(0, 10**9),
             help="Only the last N lines of each replica.",
         ),
+        Flag(
+            names=("--on",),
+            metavar="PLACE",
+            choices=("local", "kubernetes"),
+            help="Where the job is; default: local if it lies in the runs folder, else kubernetes.",
+        ),
+        *IN_CLUSTER,
         _RUNS_DIR,
     ),
+    details="Of a job on a cluster: of its pods, new ones of a seat too.",
     examples=("tfo logs digits-cnn -f", "tfo logs digits-cnn/3 worker-1 --attempt 2"),
-    linux_only=True,
 )
 STOP = Command(
     name="stop",
@@ -292,7 +230,7 @@ STOP = Command(
         Flag(
             names=("--timeout",),
             metavar="SECONDS",
-            convert=_seconds,
+            convert=seconds,
             help="How long to wait for the end; default: without limit.",
         ),
         _RUNS_DIR,
@@ -337,7 +275,19 @@ COMPLETION = Command(
     words=(Word(key="shell", metavar="SHELL", choices=("bash", "zsh", "fish"), help="bash, zsh or fish."),),
     examples=("source <(tfo completion bash)",),
 )
-COMMANDS = (RUN, PLAN, VALIDATE, SCHEMA, PS, LOGS, STOP, RM, DOCTOR, COMPLETION)
+COMMANDS = (
+    RUN,
+    PLAN,
+    VALIDATE,
+    SCHEMA,
+    PS,
+    LOGS,
+    STOP,
+    RM,
+    *cluster_commands.commands(_TARGET, _JOB_FLAGS),
+    DOCTOR,
+    COMPLETION,
+)
 
 
 def find(name: str) -> Command | None:

@@ -6,7 +6,8 @@ at every key. zsh reads the script of bash.
 
 from orchestrator.cli import exit_codes
 from orchestrator.cli.arguments import DEFAULT_RUNS, RUNS_VARIABLE, CompletionOptions
-from orchestrator.cli.commands import COMMANDS, Command, Flag
+from orchestrator.cli.commands import COMMANDS
+from orchestrator.cli.words import Command, Flag
 
 WORKLOADS = ("perceptron", "mlp", "cnn", "rnn")
 _BASH_RUNS = f"""\

@@ -12,10 +12,11 @@ from pathlib import Path
 from orchestrator.api.suggest import unknown
 from orchestrator.backends.local.run_folder import RunFolder
 from orchestrator.cli import exit_codes
-from orchestrator.cli.arguments import LogsOptions
+from orchestrator.cli.arguments import LogsOptions, Place
+from orchestrator.cli.cluster_arguments import Reach, has_cluster
 from orchestrator.cli.errors import Refused
 from orchestrator.cli.log_files import Cursor, LogFile, every_file, tail_offsets
-from orchestrator.cli.lookup import find_run, label, phase_of, read_state
+from orchestrator.cli.lookup import every_run, find_run, label, phase_of, read_state
 from orchestrator.core import membership, names
 
 _POLL_SECONDS = 0.25
@@ -23,6 +24,28 @@ _COLOURS = (36, 33, 32, 35, 34, 96, 93, 92, 95, 94)
 
 
 def logs_command(options: LogsOptions) -> int:
+    """Of a run in the runs folder, if that is meant or there is one, else of a job on a cluster."""
+    if _is_on_cluster(options):
+        from orchestrator.cli import cluster_logs
+
+        return cluster_logs.logs_command(options)
+    return _local(options)
+
+
+def _is_on_cluster(options: LogsOptions) -> bool:
+    if options.on:
+        return options.on == Place.KUBERNETES
+    job = options.run.partition("/")[0]
+    is_meant = options.reach != Reach()
+    is_here = any(folder.job == job for folder in every_run(options.runs_dir))
+    if not is_meant and not is_here and not has_cluster(os.environ):
+        return False
+    if is_meant or not is_here:
+        print(f"{job}: on the cluster", file=sys.stderr)
+    return is_meant or not is_here
+
+
+def _local(options: LogsOptions) -> int:
     folder = find_run(options.runs_dir, options.run)
     _check_replica(folder, options.replica)
     first = _chosen(folder, options)

@@ -9,8 +9,9 @@ from itertools import islice
 from pathlib import Path
 from typing import NoReturn
 
-from orchestrator.cli.commands import COMMANDS, Command, Flag, Word, find
+from orchestrator.cli.commands import COMMANDS, find
 from orchestrator.cli.errors import PROGRAM, UsageError
+from orchestrator.cli.words import Command, Flag, Word
 from orchestrator.version import __version__
 
 DESCRIPTION = "Distributed TensorFlow training, run as easily as one process."

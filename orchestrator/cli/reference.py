@@ -5,9 +5,10 @@
 
 from orchestrator.cli import exit_codes
 from orchestrator.cli.arguments import DEFAULT_RUNS, RUNS_VARIABLE
-from orchestrator.cli.commands import COMMANDS, Command, Flag, Word
+from orchestrator.cli.commands import COMMANDS
 from orchestrator.cli.dispatch import DEBUG_VARIABLE
 from orchestrator.cli.parser import DESCRIPTION
+from orchestrator.cli.words import Command, Flag, Word
 
 PATH = "docs/reference/cli.md"
 _EXIT_CODES = (

@@ -41,12 +41,12 @@ def cache_folder() -> Path:
 
 def kubernetes(module: str = NEWEST) -> Path:
     """Folder with all programs of this version; built now if it has not been yet, which takes minutes."""
-    return _built(module, _build_kubernetes)
+    return _built(module)
 
 
 def small(module: str) -> Path:
     """The one program of this module."""
-    return _built(module, _build_small) / module
+    return _built(module) / module
 
 
 def version(module: str = NEWEST) -> str:
@@ -57,7 +57,7 @@ def version(module: str = NEWEST) -> str:
     return found[1]
 
 
-def _built(module: str, build: "object") -> Path:
+def _built(module: str) -> Path:
     target = cache_folder() / f"{module}-{_key(module)}"
     if target.exists():
         return target
@@ -73,8 +73,8 @@ def _built(module: str, build: "object") -> Path:
 
 def _key(module: str) -> str:
     digest = hashlib.sha256()
-    for name in ("go.mod", "go.sum", "main.go"):
-        digest.update((HERE / module / name).read_bytes())
+    for path in (HERE / module / name for name in ("go.mod", "go.sum", "main.go")):
+        digest.update(path.read_bytes() if path.exists() else b"")
     return digest.hexdigest()[:16]
 
 
