@@ -1,4 +1,7 @@
-"""The commands that talk to a cluster, as a table of values; part of `commands`. Standard library only."""
+"""The commands that talk to a cluster, as a table of values: part of `commands`, which hands in what it shares.
+
+Standard library only, and no look at anything: `tfo --help` must answer at once.
+"""
 
 from orchestrator.cli.words import MAX_REPLICAS, Command, Flag, Word, seconds, whole
 

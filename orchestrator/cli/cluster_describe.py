@@ -1,4 +1,7 @@
-"""`tfo describe` and `tfo events`: what became of a job on a cluster, in a page. Called by `dispatch`."""
+"""`tfo describe` and `tfo events`: what became of a job on a cluster, in a page.
+
+Called by `dispatch`. It tells what the API server has: status, pods, events; nothing is worked out here.
+"""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime

@@ -1,4 +1,7 @@
-"""`tfo get`: jobs of a cluster in a table, or one as the server has it. Called by `dispatch`."""
+"""`tfo get`: jobs of a cluster in a table, or one as the server has it.
+
+Called by `dispatch`. The columns are those of `kubectl get tfo`.
+"""
 
 import json
 from collections.abc import Sequence

@@ -46,6 +46,10 @@ def _is_on_cluster(options: LogsOptions) -> bool:
 
 
 def _local(options: LogsOptions) -> int:
+    if sys.platform != "linux":
+        raise Refused(
+            "tfo logs of a run needs Linux (WSL2 on Windows); of a job on a cluster it works here: --on kubernetes"
+        )
     folder = find_run(options.runs_dir, options.run)
     _check_replica(folder, options.replica)
     first = _chosen(folder, options)

@@ -188,7 +188,9 @@ async def open_api(
             config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # theirs
             return Transport(configuration, (_ACCOUNT / "namespace").read_text().strip(), connections)
         loader = await config.load_kube_config(  # type: ignore[no-untyped-call]  # theirs
-            config_file=kubeconfig, context=context, client_configuration=configuration
+            config_file=kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config",
+            context=context,
+            client_configuration=configuration,
         )
     except config.ConfigException as error:
         raise ConfigurationError(f"no cluster to talk to: {error}") from None

@@ -146,7 +146,7 @@ def test_other_errors_of_the_system_are_ours(
     assert main.main(["ps"]) == exit_codes.ERROR
 
 
-@pytest.mark.parametrize("line", ["run cnn", "ps", "logs j", "stop j", "rm j"])
+@pytest.mark.parametrize("line", ["run cnn", "ps", "stop j", "rm j"])
 def test_elsewhere_than_on_linux_runs_are_refused_before_anything_is_imported(
     line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
