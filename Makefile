@@ -22,7 +22,7 @@ TRAVELLING := orchestrator/agent orchestrator/protocol orchestrator/train
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install demo test test-fast test-slow lint fmt build clean lock bench
+.PHONY: help install demo test test-fast test-slow test-cluster cluster-tools generate agent-zip lint fmt build clean lock bench
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,8 +47,8 @@ $(INSTALLED): pyproject.toml requirements.lock
 demo: $(INSTALLED) ## Train a CNN on a chief and two workers and kill one on the way (KILL=0: do not)
 	@$(BIN)/python examples/demo.py --kill=$(KILL)
 
-test: ## Everything that must hold: lint, fast tests, slow tests
-	@for part in install lint test-fast test-slow; do \
+test: cluster-tools ## Everything that must hold: lint, fast tests, slow tests, tests on a Kubernetes control plane
+	@for part in install lint test-fast test-slow test-cluster; do \
 	  SECONDS=0; $(MAKE) $$part || exit; took="$${took:-} $$part $$SECONDS s,"; \
 	done; echo "make test:$${took%,}"
 
@@ -58,8 +58,26 @@ test-fast: $(INSTALLED) ## Tests that take milliseconds each, and the coverage t
 	$(BIN)/python -m coverage report --include='$(FULLY_COVERED)' --fail-under=100 --precision=2
 
 test-slow: $(INSTALLED) ## Tests on real processes, TensorFlow and Prometheus
-	$(BIN)/python -m pytest -m '(process or tensorflow) and not benchmark' \
+	$(BIN)/python -m pytest -m '(process or tensorflow) and not cluster and not benchmark' \
 	  --durations=20 --durations-min=5 $(PYTEST_ARGS)
+
+test-cluster: cluster-tools ## Tests on a real Kubernetes control plane, without root and without a node
+	$(BIN)/python -m pytest -m 'cluster and not benchmark' --durations=10 --durations-min=5 $(PYTEST_ARGS)
+
+# Kubernetes, built from its Go modules into the cache, by version: minutes the first time, nothing after that.
+cluster-tools: $(INSTALLED) ## Build the programs of the Kubernetes that tests run on (once)
+	@$(BIN)/python -m tests.cluster.tools
+
+generate: $(INSTALLED) ## Write what is made from the types: the CRD and the reference pages
+	@$(BIN)/python -m orchestrator.api.crd > manifests/crd.yaml
+	@$(BIN)/python -m orchestrator.api.reference > docs/reference/job.md
+	@$(BIN)/python -m orchestrator.cli.reference > docs/reference/cli.md
+	@$(BIN)/python -m orchestrator.cli.events_reference > docs/reference/events.md
+	@$(BIN)/python -m orchestrator.metrics.reference > docs/reference/metrics.md
+	@$(BIN)/python -m orchestrator.controller.reference > docs/reference/controller.md
+
+agent-zip: $(INSTALLED) ## Write the agent that goes into pods: dist/orchestrator.agent.zip
+	@$(BIN)/python docker/agent/build_zip.py
 
 lint: $(INSTALLED) ## Style, formatting, types, import contracts, Python 3.9 where it must hold
 	$(BIN)/ruff check .
