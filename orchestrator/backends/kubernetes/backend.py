@@ -202,14 +202,16 @@ class KubernetesBackend:
 
     def _is_behind(self, key: str, memory: Memory) -> bool:
         """Whether a cache has not seen what we wrote last."""
-        memory.awaited_pods = {one for one in memory.awaited_pods if not self.pods.has_seen(one)}
-        memory.awaited_services = {one for one in memory.awaited_services if not self.services.has_seen(one)}
-        if memory.awaited_job and self.jobs.has_seen(memory.awaited_job):
+        namespace = split(key)[0]
+        memory.awaited_pods = {one for one in memory.awaited_pods if not self.pods.has_seen(one, namespace)}
+        memory.awaited_services = {
+            one for one in memory.awaited_services if not self.services.has_seen(one, namespace)
+        }
+        if memory.awaited_job and self.jobs.has_seen(memory.awaited_job, namespace):
             memory.awaited_job = ""
-        is_going = {
-            one.metadata.uid for one in self.pods.of(key) if one.metadata.deletion_timestamp is None
-        } & memory.deleted
-        return bool(memory.awaited_job or memory.awaited_pods or memory.awaited_services or is_going)
+        living = {one.metadata.uid for one in self.pods.of(key) if one.metadata.deletion_timestamp is None}
+        is_awaited = memory.awaited_job or memory.awaited_pods or memory.awaited_services
+        return bool(is_awaited or living & memory.deleted)
 
     async def _replicas(self, memory: Memory, pods: tuple[Pod, ...], now: datetime) -> tuple[Replica, ...]:
         found: list[Replica] = []
@@ -220,7 +222,7 @@ class KubernetesBackend:
             replica = replica_of(
                 pod,
                 seat,
-                is_ours_to_delete=pod.metadata.uid in memory.deleted,
+                is_ours_to_delete=memory.is_ours_to_delete(pod),
                 is_orphaned=await self._nodes.is_orphaned(pod),
             )
             since = memory.since(pod.metadata.uid, replica.phase, now)
@@ -287,7 +289,7 @@ class KubernetesBackend:
         is_over = memory.status.phase.is_final or stored.metadata.deletion_timestamp is not None
         held = (one for one in self._seen.get(key, ()) if _is_held(one))
         going = [one for one in held if is_over or _has_ended(one)]
-        await asyncio.gather(*(self._let_go(one) for one in going))
+        memory.awaited_pods.update(filter(None, await asyncio.gather(*map(self._let_go, going))))
 
     async def sweep(self) -> None:
         """At the start: pods that are held for a job which is gone."""
@@ -295,22 +297,20 @@ class KubernetesBackend:
         lost = [one for one in held if self.jobs.get(*split(_key_of_part(one) or "/")) is None]
         await asyncio.gather(*(self._let_go(one) for one in lost))
 
-    async def _let_go(self, pod: Pod) -> None:
-        """Takes our finalizer off; whoever is gone, or another by now, needs nothing."""
+    async def _let_go(self, pod: Pod) -> str:
+        """Takes our finalizer off; the version of what is left. Whoever is gone, or another by now, needs nothing."""
         found = pod.metadata
         others = [one for one in found.finalizers if one != names.FINALIZER]
-        body = {
-            "metadata": {
-                "uid": found.uid,
-                "resourceVersion": found.resource_version,
-                "finalizers": others or None,
-            }
-        }
+        kept = {"uid": found.uid, "resourceVersion": found.resource_version, "finalizers": others or None}
+        request = resources.patch(resources.PODS, found.namespace, found.name, {"metadata": kept})
         try:
-            await self._api.send(resources.patch(resources.PODS, found.namespace, found.name, body))
+            answer = await self._api.send(request)
         except ApiError as error:
             if error.status not in (404, 409, 422):
                 raise
+            return ""
+        written = msgspec.json.decode(answer.body, type=Service).metadata
+        return "" if found.deletion_timestamp is not None else written.resource_version
 
 
 _RANKS = {role: rank for rank, role in enumerate(Role)}

@@ -19,7 +19,7 @@ class Cache(Generic[Item]):
         self._key_of = key_of
         self._items: dict[Name, Item] = {}
         self._by_key: dict[str, dict[Name, Item]] = {}
-        self._newest = 0
+        self._newest: dict[str, int] = {}
         self._others: set[str] = set()
         self.on_change: Callable[[str], None] = lambda key: None
 
@@ -38,13 +38,15 @@ class Cache(Generic[Item]):
     def keys(self) -> tuple[str, ...]:
         return tuple(self._by_key)
 
-    def has_seen(self, version: str) -> bool:
-        """Whether what was written under this version has been seen.
+    def has_seen(self, version: str, namespace: str) -> bool:
+        """Whether what was written under this version, in this namespace, has been seen.
 
         Versions of one server are numbers that grow, any others are compared by name:
         https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions
         """
-        return int(version) <= self._newest if version.isdecimal() else version in self._others
+        if not version.isdecimal():
+            return version in self._others
+        return int(version) <= max(self._newest.get(namespace, 0), self._newest.get("", 0))
 
     def put(self, item: Item) -> None:
         """A new object, or the new state of one; older news of it than we have are none."""
@@ -59,7 +61,6 @@ class Cache(Generic[Item]):
         key = self._key_of(item)
         if key is not None:
             self._by_key.setdefault(key, {})[name] = item
-        self.note(found.resource_version)
         self._tell(key)
 
     def remove(self, item: Item) -> None:
@@ -67,7 +68,6 @@ class Cache(Generic[Item]):
         found = item.metadata
         name = (found.namespace, found.name)
         known = self._items.get(name)
-        self.note(found.resource_version)
         if known is None or known.metadata.uid != found.uid:
             return
         key = self._key_of(known)
@@ -81,10 +81,12 @@ class Cache(Generic[Item]):
         for name in gone:
             self.remove(self._items[name])
 
-    def note(self, version: str) -> None:
-        """Everything up to this version has been seen."""
+    def note(self, version: str, namespace: str | None) -> None:
+        """Everything up to this version has been seen: of this namespace, or of all. Whoever fills the cache says so,
+        after each change and at the end of a list, whose parts come in no order of time."""
         if version.isdecimal():
-            self._newest = max(self._newest, int(version))
+            scope = namespace or ""
+            self._newest[scope] = max(self._newest.get(scope, 0), int(version))
         elif version:
             self._others.add(version)
 

@@ -150,7 +150,7 @@ class Deeds:
             found.name,
             uid=found.uid,
             version="" if action.force else found.resource_version,
-            grace_seconds=0 if action.force else max(_LEAST_GRACE_SECONDS, action.grace_seconds),
+            grace_seconds=0 if action.force else _grace(action.grace_seconds, pod),
         )
         if await self._is_done(request):
             self._memory.deleted.add(found.uid)
@@ -168,6 +168,12 @@ class Deeds:
                 return False
             raise
         return True
+
+
+def _grace(seconds: int, pod: Pod) -> int:
+    """Never just what the pod asks for itself: so that a restarted controller knows its own deletes."""
+    given = max(_LEAST_GRACE_SECONDS, seconds)
+    return given + 1 if given == pod.spec.termination_grace_period_seconds else given
 
 
 def _version(body: bytes) -> str:

@@ -45,6 +45,7 @@ class Memory:
     invalid: dict[Seat, tuple[int, str]] = field(default_factory=dict)
     foreign: dict[str, datetime] = field(default_factory=dict)
     refusal: Refusal | None = None
+    _alive: set[str] = field(default_factory=set)
     _job: tuple[tuple[object, ...], TensorFlowJob | Invalid] | None = None
     _read: tuple[str, JobStatus] | None = None
     _plans: tuple[TensorFlowJob, dict[Seat, ReplicaPlan], frozenset[Seat]] | None = None
@@ -87,10 +88,25 @@ class Memory:
             known = self._phases[uid] = (phase, now)
         return known[1]
 
+    def is_ours_to_delete(self, pod: Pod) -> bool:
+        """Of a pod that is being deleted: whether we have asked for it, perhaps before a restart.
+
+        Whoever else deletes a pod mostly gives it the time that the pod itself asks for, which we never do.
+        """
+        found = pod.metadata
+        if found.deletion_timestamp is None:
+            self._alive.add(found.uid)
+            return False
+        if found.uid in self.deleted:
+            return True
+        own_time = pod.spec.termination_grace_period_seconds
+        return found.uid not in self._alive and found.deletion_grace_period_seconds != own_time
+
     def keep_only(self, pods: tuple[Pod, ...]) -> None:
         """Forgets pods that are gone."""
         living = {one.metadata.uid for one in pods}
         self.deleted &= living
+        self._alive &= living
         for uid in [uid for uid in self._phases if uid not in living]:
             del self._phases[uid]
 

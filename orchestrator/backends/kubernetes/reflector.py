@@ -100,7 +100,7 @@ class Reflector(Generic[Item]):
             if not following:
                 break
         self._cache.keep_only(names, self._namespace)
-        self._cache.note(version)
+        self._cache.note(version, self._namespace)
         self.synced.set()
         return version
 
@@ -143,8 +143,7 @@ class Reflector(Generic[Item]):
             self._cache.put(item)
         elif event.type == "DELETED":
             self._cache.remove(item)
-        else:
-            self._cache.note(version)
+        self._cache.note(version, self._namespace)
         self._version = version
         self._is_relisting = False
         self._relisting.reset()

@@ -64,6 +64,7 @@ class World:
             },
         }
         self.backend.jobs.put(msgspec.json.decode(msgspec.json.encode(document), type=StoredJob))
+        self.backend.jobs.note(str(version), "ns")
 
     def put_pod(self, name: str, version: int, **more: Any) -> Pod:
         role, index = name.rsplit("-", 2)[-2:]
@@ -84,6 +85,7 @@ class World:
         document = {"metadata": metadata, "status": {"phase": "Running"}, "spec": {"nodeName": "n"}, **more}
         made = msgspec.json.decode(msgspec.json.encode(document), type=Pod)
         self.backend.pods.put(made)
+        self.backend.pods.note(str(version), "ns")
         return made
 
     async def see(self) -> View:
@@ -244,6 +246,48 @@ async def test_a_job_whose_time_is_over_is_deleted_if_it_is_still_the_same() -> 
     assert body["preconditions"] == {"uid": "uid-job"}
 
 
+async def test_a_restarted_controller_knows_its_own_deletes_by_their_time() -> None:
+    """Everybody else gives a pod the time that it asks for."""
+    seconds = {"terminationGracePeriodSeconds": 30, "nodeName": "n"}
+    for grace, is_foreign in ((30, True), (31, False), (1, False)):
+        world = World()
+        going = {"deletionTimestamp": "2026-01-01T00:00:30Z", "deletionGracePeriodSeconds": grace}
+        world.put_pod("job-chief-0", 20, metadata=going, spec=seconds)
+        (found,) = (await world.see()).replicas
+        assert found.foreign_deletion is is_foreign
+
+
+async def test_our_own_grace_is_never_what_the_pod_asks_for() -> None:
+    world = World()
+    world.put_pod("job-chief-0", 20, spec={"terminationGracePeriodSeconds": 30, "nodeName": "n"})
+    await world.see()
+    world.api.answer("DELETE", f"{PODS}/job-chief-0", {"metadata": {}})
+    action = DeleteReplica(role=Role.CHIEF, index=0, uid="uid-job-chief-0", grace_seconds=30)
+    await world.backend.perform(KEY, (action,))
+    assert msgspec.json.decode(world.api.asked_for("DELETE")[0].body)["gracePeriodSeconds"] == 31
+
+
+async def test_a_delete_by_somebody_else_whom_we_have_seen_alive_is_theirs_whatever_its_time() -> None:
+    world = World()
+    world.put_pod("job-chief-0", 20)
+    await world.see()
+    going = {"deletionTimestamp": "2026-01-01T00:00:30Z", "deletionGracePeriodSeconds": 5}
+    world.put_pod("job-chief-0", 21, metadata=going)
+    (found,) = (await world.see()).replicas
+    assert found.foreign_deletion
+
+
+async def test_what_another_namespace_has_seen_says_nothing_about_ours() -> None:
+    world = World()
+    world.api.answer("POST", PODS, {"metadata": {"name": "job-chief-0", "resourceVersion": "20"}})
+    await world.backend.perform(KEY, (CHIEF,))
+    world.backend.pods.note("99", "elsewhere")
+    with pytest.raises(Behind):
+        await world.backend.observe(KEY)
+    world.backend.pods.note("99", None)
+    assert (await world.see()).replicas == ()
+
+
 # --- whose is what
 
 
@@ -300,7 +344,7 @@ HELD = {"finalizers": ["tf-orchestrator.io/counted", "theirs"]}
 
 
 async def released(world: World) -> list[Any]:
-    world.api.answer("PATCH", f"{PODS}/job-chief-0", {})
+    world.api.answer("PATCH", f"{PODS}/job-chief-0", {"metadata": {"resourceVersion": "22"}})
     await world.backend.release(KEY)
     return [msgspec.json.decode(one.body)["metadata"]["finalizers"] for one in world.api.asked_for("PATCH")]
 
@@ -313,6 +357,18 @@ async def test_a_running_pod_is_kept_and_one_that_ended_may_go_once_that_is_writ
     world.put_pod("job-chief-0", 21, metadata=HELD, status={"phase": "Succeeded"})
     await world.see()
     assert await released(world) == [["theirs"]]
+
+
+async def test_nothing_is_shown_before_our_own_release_has_been_seen() -> None:
+    """A delete would else name a version that we have made old ourselves."""
+    world = World()
+    world.put_pod("job-chief-0", 21, metadata=HELD, status={"phase": "Failed"})
+    await world.see()
+    assert await released(world) == [["theirs"]]
+    with pytest.raises(Behind):
+        await world.backend.observe(KEY)
+    world.put_pod("job-chief-0", 22, status={"phase": "Failed"})
+    await world.see()
 
 
 async def test_everything_may_go_when_the_job_is_over() -> None:
@@ -336,7 +392,7 @@ async def test_a_sweep_frees_pods_of_jobs_that_are_gone() -> None:
     world = World()
     world.put_pod("other-chief-0", 20, metadata=HELD | {"labels": {"tf-orchestrator.io/job-name": "other"}})
     world.put_pod("job-chief-0", 21, metadata=HELD)
-    world.api.answer("PATCH", f"{PODS}/other-chief-0", {})
+    world.api.answer("PATCH", f"{PODS}/other-chief-0", {"metadata": {}})
     await world.backend.sweep()
     assert [one.path for one in world.api.asked_for("PATCH")] == [f"{PODS}/other-chief-0"]
 

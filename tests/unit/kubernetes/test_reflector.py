@@ -73,13 +73,13 @@ async def test_changes_arrive_and_are_told_by_job(world: World) -> None:
     await world.until(lambda: world.reflector.events == 3)
     assert world.told == ["one", "one", "one"]
     assert world.names == []
-    assert world.cache.has_seen("13")
+    assert world.cache.has_seen("13", "ns")
 
 
 async def test_a_bookmark_moves_the_version_and_tells_nobody(world: World) -> None:
     world.api.answer("GET", PATH, page(10))
     world.api.feed("BOOKMARK", {"metadata": {"resourceVersion": "50"}})
-    await world.until(lambda: world.cache.has_seen("50"))
+    await world.until(lambda: world.cache.has_seen("50", "ns"))
     world.api.cut()
     await world.until(lambda: len(world.api.watched) == 2)
     assert dict(world.api.watched[1].query)["resourceVersion"] == "50"
