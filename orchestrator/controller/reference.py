@@ -10,9 +10,9 @@ _HEAD = f"""# The controller's options
 <!-- Generated: make generate -->
 
 `{PROGRAM}`, or `python -m orchestrator.controller`, runs TensorFlowJobs on the cluster that it is in, or that kubectl
-would talk to. Every flag can be given as an environment variable, `{PREFIX}` and its name in capitals with `_`; the
-flag wins. Exit codes: 0 after SIGTERM (the lease is released, another controller goes on at once), 1 when it does not lead
-any more or something went wrong that a new start mends, 2 for wrong options or no cluster.
+would talk to. Every flag can be given as an environment variable, `{PREFIX}` and its name in capitals with
+`_`; the flag wins. Exit codes: 0 after SIGTERM (the lease is released, another controller goes on at once), 1 when it
+does not lead any more or something went wrong that a new start mends, 2 for wrong options or no cluster.
 """
 
 

@@ -24,16 +24,6 @@ def start_env(spec: JobSpec, run: int, restore_step: int | None) -> dict[str, st
     return found
 
 
-def bare_env(spec: JobSpec, attempt: Attempt | None, me: Member, run: int) -> dict[str, str]:
-    """What belongs to an attempt in the environment of a replica without an agent, which is made for this one run.
-
-    `me`: its address counts only where it is no member (the evaluator).
-    """
-    members = attempt.members if attempt else ()
-    known = next((one for one in members if (one.role, one.index) == (me.role, me.index)), me)
-    return Orders(spec, members).whole_env(known) | start_env(spec, run, None)
-
-
 @dataclass(frozen=True)
 class Orders:
     """Of one attempt; `members`: of its record."""
@@ -60,6 +50,11 @@ class Orders:
             task_index=self._task_index(me) if cluster else 0,
         )
 
+    def bare_env(self, me: Member, run: int) -> dict[str, str]:
+        """Of a replica without an agent, which is made for this one run. `me`: its address counts only where it is no
+        member (the evaluator)."""
+        return self.whole_env(self._seats.get((me.role, me.index), me)) | start_env(self.spec, run, None)
+
     def whole_env(self, me: Member) -> dict[str, str]:
         """With TF_CONFIG in it: what a program without an agent finds."""
         cluster, found = self._cluster_of(me), self._place(me)
@@ -81,6 +76,10 @@ class Orders:
 
     def _task_index(self, me: Member) -> int:
         return 0 if me.role is Role.EVALUATOR else self._task_indexes[me.role, me.index]
+
+    @cached_property
+    def _seats(self) -> dict[Seat, Member]:
+        return {(one.role, one.index): one for one in self.members}
 
     @cached_property
     def _has_cluster(self) -> bool:

@@ -19,7 +19,7 @@ from orchestrator.coordinator.authentication import ReplicaId
 from orchestrator.core.actions import CreateReplica, Event
 from orchestrator.core.membership import Seat
 from orchestrator.core.observed import Replica
-from orchestrator.core.wanted import bare_env
+from orchestrator.core.wanted import Orders
 from orchestrator.protocol.messages import Report, State, Wanted
 from tests.simulation.agents import CONNECT_SECONDS, AgentWorld, SimulatedAgent
 from tests.simulation.controller import Controller, ControllerKilled, begun, run_now
@@ -316,7 +316,8 @@ class World(AgentWorld):
             return
         spec, status = self.job.spec, self.status
         me = Member(role=action.role, index=action.index, uid="", address="evaluator:1")
-        env = bare_env(spec, status.attempt, me, action.attempt)
+        members = status.attempt.members if status.attempt else ()
+        env = Orders(spec, members).bare_env(me, action.attempt)
         self._pod_envs[action.role, action.index, action.attempt] = env
 
     def _pod_ended(self, uid: str, exit_code: int | None, signal: int | None) -> None:

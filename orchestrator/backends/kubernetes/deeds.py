@@ -23,7 +23,7 @@ from orchestrator.backends.kubernetes.settings import Settings
 from orchestrator.core import names
 from orchestrator.core.actions import Action, CreateReplica, CreateService, DeleteJob, DeleteReplica
 from orchestrator.core.plan import container_of
-from orchestrator.core.wanted import bare_env
+from orchestrator.core.wanted import Orders
 
 _LEAST_GRACE_SECONDS = 1
 """0 would free the name before the node has ended the program."""
@@ -45,6 +45,7 @@ class Deeds:
         self._api, self._settings, self._memory, self._job = api, settings, memory, job
         self._namespace, self._name = place
         self._clock = clock
+        self._orders: Orders | None = None
 
     async def perform(self, actions: Sequence[Action], seen: Mapping[str, Pod]) -> None:
         """The service before any pod, and the job's own end last. `seen`: its pods by UID."""
@@ -109,7 +110,10 @@ class Deeds:
         host = names.host(job, action.role, action.index)
         port = names.port(names.base_port(container_of(job.spec, action.role)), action.attempt)
         me = Member(role=action.role, index=action.index, uid="", address=names.address(host, port))
-        return bare_env(job.spec, self._memory.status.attempt, me, action.attempt)
+        if self._orders is None:
+            attempt = self._memory.status.attempt
+            self._orders = Orders(job.spec, attempt.members if attempt else ())
+        return self._orders.bare_env(me, action.attempt)
 
     async def _create_service(self, job: TensorFlowJob, name: str) -> None:
         body = pods.render_service(job, name)
