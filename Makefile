@@ -47,8 +47,8 @@ $(INSTALLED): pyproject.toml requirements.lock
 demo: $(INSTALLED) ## Train a CNN on a chief and two workers and kill one on the way (KILL=0: do not)
 	@$(BIN)/python examples/demo.py --kill=$(KILL)
 
-test: cluster-tools ## Everything that must hold: lint, fast tests, slow tests, tests on a Kubernetes control plane
-	@for part in install lint test-fast test-slow test-cluster; do \
+test: ## Everything that must hold: lint, fast tests, slow tests, tests on a Kubernetes control plane
+	@for part in install cluster-tools lint test-fast test-slow test-cluster; do \
 	  SECONDS=0; $(MAKE) $$part || exit; took="$${took:-} $$part $$SECONDS s,"; \
 	done; echo "make test:$${took%,}"
 
