@@ -1,98 +1,20 @@
-"""The backend over a server that answers as it is told: refusals, lost answers, our own writes, finalizers, nodes."""
+"""The backend over a server that answers as it is told: our own writes, refusals, lost answers, whose is what."""
 
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import msgspec
 import pytest
 
-from orchestrator.api.status import JobStatus, Phase
+from orchestrator.api.status import JobStatus
 from orchestrator.api.types import Role
-from orchestrator.backends.base import Behind, Conflict, Rejected, View
+from orchestrator.backends.base import Behind, Conflict, Rejected
 from orchestrator.backends.kubernetes.api import ApiError
-from orchestrator.backends.kubernetes.backend import KubernetesBackend
-from orchestrator.backends.kubernetes.objects import Pod, Service, StoredJob
-from orchestrator.backends.kubernetes.settings import Settings
 from orchestrator.core.actions import CreateReplica, CreateService, DeleteJob, DeleteReplica
-from orchestrator.core.observed import Replica, ReplicaPhase
-from tests.fixtures.scripted_api import ScriptedApi
+from orchestrator.core.observed import ReplicaPhase
+from tests.fixtures.kubernetes_world import JOB, KEY, OWNER, PODS, World
 
-KEY = "ns/job"
-PODS = "/api/v1/namespaces/ns/pods"
-JOB = "/apis/tf-orchestrator.io/v1alpha1/namespaces/ns/tensorflowjobs/job"
-START = datetime(2026, 1, 1, tzinfo=UTC)
 CHIEF = CreateReplica(role=Role.CHIEF, index=0, attempt=1)
-OWNER = {"uid": "uid-job", "controller": True}
 EXISTS = ApiError(409, "AlreadyExists", "pods exist")
-
-
-class World:
-    """A backend with one job in its caches; `now` moves by hand."""
-
-    def __init__(self, **spec: Any) -> None:
-        self.api = ScriptedApi()
-        self.now = START
-        settings = Settings(agent_image="a", trainer_image="t", coordinator="c:1")
-        self.backend = KubernetesBackend(self.api, settings, lambda: self.now, namespaces=("ns",))
-        self.expected: list[tuple[str, tuple[str, ...]]] = []
-        self.forgotten: list[str] = []
-        self.backend.door = self
-        self.put_job(10, spec=spec)
-
-    def expect(self, job_uid: str, replicas: tuple[Replica, ...]) -> None:
-        self.expected.append((job_uid, tuple(one.uid for one in replicas)))
-
-    def forget(self, job_uid: str) -> None:
-        self.forgotten.append(job_uid)
-
-    def put_job(
-        self, version: int, uid: str = "uid-job", spec: dict[str, Any] | None = None, **more: Any
-    ) -> None:
-        document = {
-            "metadata": {
-                "name": "job",
-                "namespace": "ns",
-                "uid": uid,
-                "resourceVersion": str(version),
-                "generation": version,
-                **more,
-            },
-            "spec": {
-                "workload": {"name": "mlp"},
-                "replicaSpecs": {"chief": {}, "worker": {}},
-                **(spec or {}),
-            },
-        }
-        self.backend.jobs.put(msgspec.json.decode(msgspec.json.encode(document), type=StoredJob))
-        self.backend.jobs.note(str(version), "ns")
-
-    def put_pod(self, name: str, version: int, **more: Any) -> Pod:
-        role, index = name.rsplit("-", 2)[-2:]
-        metadata = {
-            "name": name,
-            "namespace": "ns",
-            "uid": f"uid-{name}",
-            "resourceVersion": str(version),
-            "labels": {
-                "tf-orchestrator.io/job-name": "job",
-                "tf-orchestrator.io/role": role,
-                "tf-orchestrator.io/index": index,
-                "tf-orchestrator.io/attempt": "1",
-            },
-            "ownerReferences": [OWNER],
-            **more.pop("metadata", {}),
-        }
-        document = {"metadata": metadata, "status": {"phase": "Running"}, "spec": {"nodeName": "n"}, **more}
-        made = msgspec.json.decode(msgspec.json.encode(document), type=Pod)
-        self.backend.pods.put(made)
-        self.backend.pods.note(str(version), "ns")
-        return made
-
-    async def see(self) -> View:
-        found = await self.backend.observe(KEY)
-        assert found is not None
-        assert not isinstance(found, Rejected)
-        return found
 
 
 # --- our own writes
@@ -336,111 +258,3 @@ async def test_a_job_recreated_under_its_name_is_another() -> None:
 async def test_a_version_that_no_server_gives_is_a_conflict(version: str) -> None:
     with pytest.raises(Conflict):
         await World().backend.write_status(KEY, JobStatus(), version)
-
-
-# --- what is kept until it has been counted
-
-HELD = {"finalizers": ["tf-orchestrator.io/counted", "theirs"]}
-
-
-async def released(world: World) -> list[Any]:
-    world.api.answer("PATCH", f"{PODS}/job-chief-0", {"metadata": {"resourceVersion": "22"}})
-    await world.backend.release(KEY)
-    return [msgspec.json.decode(one.body)["metadata"]["finalizers"] for one in world.api.asked_for("PATCH")]
-
-
-async def test_a_running_pod_is_kept_and_one_that_ended_may_go_once_that_is_written() -> None:
-    world = World()
-    world.put_pod("job-chief-0", 20, metadata=HELD)
-    await world.see()
-    assert await released(world) == []
-    world.put_pod("job-chief-0", 21, metadata=HELD, status={"phase": "Succeeded"})
-    await world.see()
-    assert await released(world) == [["theirs"]]
-
-
-async def test_nothing_is_shown_before_our_own_release_has_been_seen() -> None:
-    """A delete would else name a version that we have made old ourselves."""
-    world = World()
-    world.put_pod("job-chief-0", 21, metadata=HELD, status={"phase": "Failed"})
-    await world.see()
-    assert await released(world) == [["theirs"]]
-    with pytest.raises(Behind):
-        await world.backend.observe(KEY)
-    world.put_pod("job-chief-0", 22, status={"phase": "Failed"})
-    await world.see()
-
-
-async def test_everything_may_go_when_the_job_is_over() -> None:
-    world = World()
-    world.put_pod("job-chief-0", 20, metadata=HELD)
-    world.api.answer("PUT", f"{JOB}/status", {"metadata": {"resourceVersion": "11"}})
-    await world.see()
-    await world.backend.write_status(KEY, JobStatus(phase=Phase.FAILED), "10")
-    assert await released(world) == [["theirs"]]
-
-
-async def test_a_pod_that_was_never_placed_may_go_when_it_is_deleted() -> None:
-    world = World()
-    going = HELD | {"deletionTimestamp": "2026-01-01T00:00:00Z"}
-    world.put_pod("job-chief-0", 20, metadata=going, spec={}, status={"phase": "Pending"})
-    await world.see()
-    assert await released(world) == [["theirs"]]
-
-
-async def test_a_sweep_frees_pods_of_jobs_that_are_gone() -> None:
-    world = World()
-    world.put_pod("other-chief-0", 20, metadata=HELD | {"labels": {"tf-orchestrator.io/job-name": "other"}})
-    world.put_pod("job-chief-0", 21, metadata=HELD)
-    world.api.answer("PATCH", f"{PODS}/other-chief-0", {"metadata": {}})
-    await world.backend.sweep()
-    assert [one.path for one in world.api.asked_for("PATCH")] == [f"{PODS}/other-chief-0"]
-
-
-# --- lost nodes
-
-LONG_AGO = {"deletionTimestamp": "2025-12-31T23:59:00Z"}
-
-
-@pytest.mark.parametrize(
-    ("answer", "expected"),
-    [
-        (ApiError(404, "NotFound", "no such node"), True),
-        ({"status": {"conditions": [{"type": "Ready", "status": "Unknown"}]}}, True),
-        ({"status": {"conditions": [{"type": "Ready", "status": "True"}]}}, False),
-        (ApiError(403, "Forbidden", "may not look"), False),
-    ],
-)
-async def test_a_pod_is_orphaned_when_its_time_is_over_and_its_node_is_lost(
-    answer: Any, expected: bool
-) -> None:
-    world = World()
-    world.api.answer("GET", "/api/v1/nodes/n", answer)
-    world.put_pod("job-chief-0", 20, metadata=LONG_AGO)
-    await world.see()
-    (found,) = (await world.see()).replicas
-    assert found.orphaned is expected
-    assert len(world.api.asked_for("GET")) == 1, "the answer is remembered for a while"
-
-
-async def test_a_pod_whose_time_is_not_over_asks_nobody() -> None:
-    world = World()
-    world.put_pod("job-chief-0", 20, metadata={"deletionTimestamp": "2025-12-31T23:59:59Z"})
-    (found,) = (await world.see()).replicas
-    assert not found.orphaned
-    assert world.api.asked == []
-
-
-async def test_a_look_costs_no_request() -> None:
-    world = World()
-    world.put_pod("job-chief-0", 20)
-    world.backend.services.put(
-        Service(
-            metadata=msgspec.convert(
-                {"name": "job-tfo", "namespace": "ns"}, type=type(world.put_pod("job-worker-0", 21).metadata)
-            )
-        )
-    )
-    await world.see()
-    await world.backend.release(KEY)
-    assert world.api.asked == []
