@@ -26,6 +26,7 @@ from orchestrator.backends.kubernetes.transport import Transport, open_api
 from orchestrator.controller.agents import ClusterDoor
 from orchestrator.controller.leader import ElectionThread, Elector, Fenced, Leadership, clock
 from orchestrator.controller.logs import say
+from orchestrator.controller.numbers import Numbers, Requests
 from orchestrator.controller.options import SERVER_NAME, Options
 from orchestrator.controller.queue import Queue
 from orchestrator.controller.reconcile import Reconciler
@@ -69,6 +70,10 @@ class Program:
         self.events = Events(self._fenced, self.identity, utc_now)
         self.coordinator: Coordinator | None = None
         self.queue = Queue(self._turn, self._failed, options.workers)
+        requests = Requests(api.server)
+        api.observer = requests.observe
+        self._own = Numbers(self.queue, options.workers, self.backend, requests, lambda: self.events.lost)
+        self._own.lease, self._own.is_leading = options.lease_name, self.leadership.is_held
         self._reconciler: Reconciler | None = None
         self._lead = asyncio.Event()
         self._election: ElectionThread | None = None
@@ -97,7 +102,8 @@ class Program:
 
     def _serve(self, stack: AsyncExitStack) -> None:
         host, port = self.options.metrics_bind
-        server = serve(Exporter(self.store, utc_now, self._numbers), host, port, asked=True)
+        exporter = Exporter(self.store, utc_now, self._numbers, others=self._own.points)
+        server = serve(exporter, host, port, asked=True)
         stack.callback(server.close)
         self._server = server
         server.set_ready(False)

@@ -5,13 +5,14 @@ turns fail waits longer each time and holds up nobody else. Belongs to the event
 """
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from random import uniform
 from time import monotonic
 
 from orchestrator.controller.loop import MAX_TURNS_IN_A_ROW
+from orchestrator.metrics.histogram import TURN_SECONDS, GrowingHistogram
 
 FIRST_SECONDS = 0.05
 LONGEST_SECONDS = 60.0
@@ -23,21 +24,22 @@ Turn = Callable[[str], Awaitable[float | None]]
 
 @dataclass
 class Numbers:
-    """What was counted since the start. Seconds are sums."""
+    """What was counted since the start. `results`: turns by what followed."""
 
     adds: int = 0
-    turns: int = 0
     errors: int = 0
     retries: int = 0
-    waited_seconds: float = 0.0
-    worked_seconds: float = 0.0
+    waited: GrowingHistogram = field(default_factory=lambda: GrowingHistogram(TURN_SECONDS))
+    worked: GrowingHistogram = field(default_factory=lambda: GrowingHistogram(TURN_SECONDS))
+    results: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass
 class _Key:
-    """`asked_at`: since when it has wanted a turn."""
+    """`asked_at`: since when it has wanted a turn. `begun_at`: of the turn that runs, or ran last."""
 
     asked_at: float = 0.0
+    begun_at: float = 0.0
     failures: int = 0
     in_a_row: int = 0
     is_running: bool = False
@@ -63,6 +65,12 @@ class Queue:
     @property
     def depth(self) -> int:
         return len(self._ready)
+
+    @property
+    def longest_seconds(self) -> float:
+        """Age of the turn that has run for the longest time."""
+        begun = [one.begun_at for one in tuple(self._keys.values()) if one.is_running]
+        return monotonic() - min(begun) if begun else 0.0
 
     @property
     def running(self) -> int:
@@ -129,18 +137,20 @@ class Queue:
         known = self._keys[key]
         begun = monotonic()
         known.is_running, known.is_wanted = True, False
-        self.numbers.turns += 1
-        self.numbers.waited_seconds += begun - known.asked_at
+        known.begun_at = begun
+        self.numbers.retries += known.failures > 0
+        self.numbers.waited.observe(begun - known.asked_at)
         try:
             wait = await self._turn(key)
         except Exception as error:
             self._postpone(key, known, error)
         else:
             known.failures = 0
+            self.numbers.results[_result(wait)] += 1
             self._continue(key, known, wait)
         finally:
             known.is_running = False
-            self.numbers.worked_seconds += monotonic() - begun
+            self.numbers.worked.observe(monotonic() - begun)
             self._settle(key, known)
 
     def _continue(self, key: str, known: _Key, wait: float | None) -> None:
@@ -156,7 +166,7 @@ class Queue:
     def _postpone(self, key: str, known: _Key, error: Exception) -> None:
         known.failures += 1
         self.numbers.errors += 1
-        self.numbers.retries += 1
+        self.numbers.results["error"] += 1
         self._failed(key, error)
         longest = min(LONGEST_SECONDS, FIRST_SECONDS * 2 ** min(known.failures, 20))
         told = getattr(error, "retry_after", None) or 0.0
@@ -174,3 +184,8 @@ class Queue:
         if known.timer is not None:
             known.timer.cancel()
         known.timer, known.due = None, float("inf")
+
+
+def _result(wait: float | None) -> str:
+    """As controllers written in Go call it."""
+    return "success" if wait is None else "requeue" if wait == 0.0 else "requeue_after"

@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 
 from orchestrator.metrics.collect import MAX_SERIES, Clock, Collection
 from orchestrator.metrics.points import Point
-from orchestrator.metrics.registry import METRICS, Kind, MetricSpec
+from orchestrator.metrics.registry import EVERY, METRICS, Kind, MetricSpec
 from orchestrator.metrics.runlog import replace_file
 from orchestrator.metrics.samples import AgentSource, Histogram
 from orchestrator.metrics.server import MetricsServer, Rendered, listen
@@ -27,32 +27,41 @@ _OPENMETRICS = "application/openmetrics-text"
 _render_openmetrics: Callable[[CollectorRegistry], bytes] = openmetrics.generate_latest
 
 
+Source = Callable[[], Iterable[Point]]
+"""Points of somebody else than the store; called from the rendering thread."""
+
+
 class StoreCollector(Collector):
     """What prometheus_client asks for at every scrape."""
 
-    def __init__(self, collection: Collection) -> None:
-        self._collection = collection
+    def __init__(self, collection: Collection, others: Source | None = None) -> None:
+        self._collection, self._others = collection, others
 
     def collect(self) -> Iterable[Metric]:
         families: dict[str, Metric] = {}
-        for point in self._collection.collect():
-            spec = METRICS[point.name]
+        for point in (*self._collection.collect(), *(self._others() if self._others else ())):
+            spec = EVERY[point.name]
             family = families.setdefault(spec.name, _family(spec))
             _add(family, spec, point)
         return [families[name] for name in sorted(families)]
 
     def describe(self) -> Iterable[Metric]:
-        return [_family(spec) for spec in METRICS.values()]
+        return [_family(spec) for spec in (EVERY if self._others else METRICS).values()]
 
 
 class Exporter:
     """A store's metrics as text, in the format that a client asks for."""
 
     def __init__(
-        self, store: Store, clock: Clock, agents: AgentSource | None = None, max_series: int = MAX_SERIES
+        self,
+        store: Store,
+        clock: Clock,
+        agents: AgentSource | None = None,
+        max_series: int = MAX_SERIES,
+        others: Source | None = None,
     ) -> None:
         self.registry = CollectorRegistry(auto_describe=False)
-        self.registry.register(StoreCollector(Collection(store, clock, agents, max_series)))
+        self.registry.register(StoreCollector(Collection(store, clock, agents, max_series), others))
 
     def render(self, accept: str = "") -> Rendered:
         """OpenMetrics 1.0 for who accepts it, else Prometheus text 0.0.4."""

@@ -9,6 +9,9 @@ JOB_SECONDS = (30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 10800.0, 21600.0
 START_SECONDS = (1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
 """How long jobs take to start: a second to an hour."""
 
+TURN_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+"""How long a controller's turns, and answers of an API server, take: milliseconds to a minute."""
+
 
 class GrowingHistogram:
     """Counts of observed values per bucket; a value equal to a bound belongs below it."""

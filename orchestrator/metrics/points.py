@@ -12,7 +12,7 @@ import msgspec
 
 from orchestrator.api.status import JobStatus
 from orchestrator.metrics.fleet import WRITTEN_PHASES
-from orchestrator.metrics.registry import METRICS
+from orchestrator.metrics.registry import EVERY
 from orchestrator.metrics.samples import (
     AgentNumbers,
     Histogram,
@@ -42,8 +42,8 @@ class Point(msgspec.Struct, frozen=True):
     value: Value
 
     def __post_init__(self) -> None:
-        if len(self.labels) != len(METRICS[self.name].labels):
-            raise ValueError(f"{self.name} has the labels {METRICS[self.name].labels}, not {self.labels}")
+        if len(self.labels) != len(EVERY[self.name].labels):
+            raise ValueError(f"{self.name} has the labels {EVERY[self.name].labels}, not {self.labels}")
 
     @property
     def series(self) -> int:

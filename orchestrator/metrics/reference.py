@@ -5,7 +5,7 @@ A test compares the file with what this renders. Pure but for the print.
 
 from orchestrator.metrics.collect import MAX_SERIES
 from orchestrator.metrics.points import MAX_REPLICAS
-from orchestrator.metrics.registry import GROUPS, Group, MetricSpec
+from orchestrator.metrics.registry import CONTROLLER, GROUPS, Group, MetricSpec
 from orchestrator.metrics.store import MAX_METRIC_NAME, MAX_METRICS, RETENTION
 from orchestrator.protocol.datagrams import BUILT_IN_METRICS
 
@@ -32,7 +32,7 @@ for a while after the end. The last values stay in the run folder: `metrics.prom
 
 
 def render_reference() -> str:
-    return "\n".join((_INTRODUCTION, *(_group(group) for group in GROUPS)))
+    return "\n".join((_INTRODUCTION, *(_group(group) for group in (*GROUPS, CONTROLLER))))
 
 
 def _group(group: Group) -> str:

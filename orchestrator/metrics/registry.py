@@ -241,5 +241,53 @@ AGENT = Group(
     ),
 )
 
+_QUEUE = ("name", "controller")
+_CONTROLLER = ("controller",)
+CONTROLLER = Group(
+    "The controller itself, under the names of controllers written in Go",
+    (
+        MetricSpec("workqueue_depth", _G, _QUEUE, "Jobs that wait for a turn."),
+        MetricSpec("workqueue_adds_total", _C, _QUEUE, "Wishes for a turn, coalesced or not."),
+        MetricSpec("workqueue_retries_total", _C, _QUEUE, "Turns that follow an error."),
+        MetricSpec("workqueue_queue_duration_seconds", _H, _QUEUE, "From the wish to the turn.", "seconds"),
+        MetricSpec("workqueue_work_duration_seconds", _H, _QUEUE, "How long turns take.", "seconds"),
+        MetricSpec(
+            "workqueue_longest_running_processor_seconds", _G, _QUEUE, "Age of the longest turn.", "seconds"
+        ),
+        MetricSpec(
+            "controller_runtime_reconcile_total",
+            _C,
+            ("controller", "result"),
+            "Turns by result: success, requeue_after, requeue, error.",
+        ),
+        MetricSpec("controller_runtime_reconcile_errors_total", _C, _CONTROLLER, "Turns that failed."),
+        MetricSpec("controller_runtime_active_workers", _G, _CONTROLLER, "Turns that run now."),
+        MetricSpec("controller_runtime_max_concurrent_reconciles", _G, _CONTROLLER, "Turns that may run."),
+        MetricSpec(
+            "rest_client_requests_total",
+            _C,
+            ("code", "host", "method"),
+            "Requests to the API server by answer; code `<error>`: none came.",
+        ),
+        MetricSpec(
+            "rest_client_request_duration_seconds",
+            _H,
+            ("host", "verb"),
+            "How long answers take.",
+            "seconds",
+        ),
+        MetricSpec(
+            "leader_election_master_status", _G, ("name",), "1 in the process that leads, 0 in the others."
+        ),
+        MetricSpec("tfo_cache_objects", _G, ("resource",), "Objects in the caches."),
+        MetricSpec("tfo_cache_lists_total", _C, ("resource",), "Times that everything was listed anew."),
+        MetricSpec("tfo_cache_events_total", _C, ("resource",), "Changes that arrived through watches."),
+        MetricSpec("tfo_cache_errors_total", _C, ("resource",), "Lists and watches that failed."),
+        MetricSpec("tfo_events_lost_total", _C, (), "Kubernetes Events that could not be written."),
+    ),
+)
+
 GROUPS = (BUILD, JOBS, JOB, CHECKPOINT, REPLICA, AGENT)
 METRICS = {spec.name: spec for group in GROUPS for spec in group.metrics}
+OF_CONTROLLER = {spec.name: spec for spec in CONTROLLER.metrics}
+EVERY = METRICS | OF_CONTROLLER

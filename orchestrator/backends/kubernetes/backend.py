@@ -30,6 +30,7 @@ from orchestrator.core.actions import Action
 from orchestrator.core.membership import Seat
 from orchestrator.core.observed import Replica, ReplicaPhase
 
+AnyCache = Cache[StoredJob] | Cache[Pod] | Cache[Service]
 AnyReflector = Reflector[StoredJob] | Reflector[Pod] | Reflector[Service]
 OUR_MANAGER = "tf-orchestrator.io/controller"
 
@@ -107,6 +108,15 @@ class KubernetesBackend:
                 ),
             ]
         return tuple(made)
+
+    @property
+    def caches(self) -> dict[str, AnyCache]:
+        """By the name of the resource."""
+        return {
+            resources.JOBS.plural: self.jobs,
+            resources.PODS.plural: self.pods,
+            resources.SERVICES.plural: self.services,
+        }
 
     async def run(self) -> None:
         """Keeps the caches in step, for ever."""

@@ -43,7 +43,8 @@ class Reflector(Generic[Item]):
         namespace: str | None = None,
         label_selector: str = "",
     ) -> None:
-        self._api, self._resource, self._cache = api, resource, cache
+        self.resource = resource
+        self._api, self._cache = api, cache
         self._namespace, self._selector = namespace, label_selector
         self._items = msgspec.json.Decoder(kind)
         self._pages = msgspec.json.Decoder(ListPage[kind])  # type: ignore[valid-type]  # a type made of a value
@@ -90,7 +91,7 @@ class Reflector(Generic[Item]):
         following, version = "", ""
         while True:
             request = resources.list_page(
-                self._resource, self._namespace, selector=self._selector, following=following
+                self.resource, self._namespace, selector=self._selector, following=following
             )
             page: ListPage[Item] = self._pages.decode((await self._ask(request)).body)
             for item in page.items or ():
@@ -114,7 +115,7 @@ class Reflector(Generic[Item]):
         """Watches from the newest version until the server ends it. Raises what makes watching on impossible."""
         self.watches += 1
         request = resources.watch(
-            self._resource,
+            self.resource,
             self._namespace,
             version=self._version,
             seconds=int(uniform(*WATCH_SECONDS)),
