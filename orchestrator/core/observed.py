@@ -45,8 +45,8 @@ class Replica(msgspec.Struct, frozen=True, kw_only=True):
     `exit_code`/`signal`: of the program in an agent-less replica, else of the agent. `ended_attempt`: the attempt whose
     program's code the agent passed on, where the backend can tell: it gave up waiting for a coordinator after an end
     that nobody had asked for. `since`: when it entered the phase, on the controller's clock. `error`: the server's
-    words if it can never start; `obstacle`: what keeps it from running for now. `orphaned`: it is being deleted, its
-    time is over, and its node, which is lost, will never say that it has ended.
+    words if it can never start; `obstacle`: what keeps it from running for now. `orphaned`: it is being deleted, and
+    its node, which is lost, will never say that it has ended.
     """
 
     role: Role

@@ -1,7 +1,7 @@
-"""Whether a pod will ever be confirmed gone: one whose time to end is over, on a node that nobody hears of.
+"""Whether a pod will ever be confirmed gone: one that is being deleted, on a node that nobody hears of.
 
-Called by `backend` for pods that are being deleted. It asks the API server about a node only when that time is long
-over, and remembers the answer for a while.
+Called by `backend`. Waiting for the time that the pod has would help nobody: its node knows nothing of it. The server
+is asked about a node only when a deletion takes longer than usual; the answer is remembered for a while.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from orchestrator.backends.kubernetes import resources
 from orchestrator.backends.kubernetes.api import Api, ApiError
 from orchestrator.backends.kubernetes.objects import Condition, Pod
 
-OVERDUE_SECONDS = 30.0
+USUAL_SECONDS = 10.0
 _REMEMBERED_SECONDS = 10.0
 
 
@@ -31,11 +31,13 @@ class LostNodes:
         self._known: dict[str, tuple[datetime, bool]] = {}
 
     async def is_orphaned(self, pod: Pod) -> bool:
-        deadline = pod.metadata.deletion_timestamp
-        if deadline is None or not pod.spec.node_name:
+        found = pod.metadata
+        if found.deletion_timestamp is None or not pod.spec.node_name:
             return False
         now = self._clock()
-        if now < datetime.fromisoformat(deadline) + timedelta(seconds=OVERDUE_SECONDS):
+        given = timedelta(seconds=found.deletion_grace_period_seconds or 0)
+        asked_at = datetime.fromisoformat(found.deletion_timestamp) - given
+        if now < asked_at + timedelta(seconds=USUAL_SECONDS):
             return False
         return await self._is_lost(pod.spec.node_name, now)
 
