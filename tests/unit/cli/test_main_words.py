@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.api.types import MAX_REPLICAS, Strategy
 from orchestrator.backends.local import run_folder
-from orchestrator.cli import arguments, commands
+from orchestrator.cli import arguments, commands, words
 from orchestrator.cli.arguments import (
     JobOptions,
     LogsOptions,
@@ -197,7 +197,7 @@ def test_the_hint_names_the_command_whose_help_tells_more() -> None:
 def test_what_the_parser_says_twice_agrees_with_where_it_comes_from() -> None:
     """The parser may not import these: they are dear, and one of them needs Linux."""
     assert tuple(commands.STRATEGIES) == tuple(Strategy)
-    assert commands.MAX_REPLICAS == MAX_REPLICAS
+    assert words.MAX_REPLICAS == MAX_REPLICAS
     assert (arguments.RUNS_VARIABLE, arguments.DEFAULT_RUNS) == (
         run_folder.RUNS_VARIABLE,
         run_folder.DEFAULT_RUNS,

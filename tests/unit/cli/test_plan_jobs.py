@@ -10,6 +10,7 @@ from orchestrator.cli.arguments import JobOptions
 from orchestrator.cli.errors import Refused
 from orchestrator.cli.job_names import name_of
 from orchestrator.cli.jobs import BuiltJob, job_from_options
+from orchestrator.cli.words import Command
 
 JOB = """\
 apiVersion: tf-orchestrator.io/v1alpha1
@@ -182,7 +183,7 @@ def test_what_a_flag_makes_wrong_in_a_file_names_the_flag(file: Path) -> None:
 
 
 @pytest.mark.parametrize("command", [commands.RUN, commands.PLAN])
-def test_the_help_says_how_an_argument_is_set_in_a_file(command: commands.Command, file: Path) -> None:
+def test_the_help_says_how_an_argument_is_set_in_a_file(command: Command, file: Path) -> None:
     """`--set epochs=5` is refused there: not every file is of a workload."""
     [said] = [flag.help for flag in command.flags if "--set" in flag.names]
     assert "with a FILE only the path: spec.workload.args.epochs=5." in said
