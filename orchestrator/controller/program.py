@@ -19,13 +19,14 @@ from msgspec.structs import replace
 from orchestrator.api.types import Role, TensorFlowJob
 from orchestrator.backends.base import View
 from orchestrator.backends.kubernetes import tokens
+from orchestrator.backends.kubernetes.api import ApiError, Unreachable
 from orchestrator.backends.kubernetes.authority import keep_authority
 from orchestrator.backends.kubernetes.backend import KubernetesBackend, split
 from orchestrator.backends.kubernetes.events import Events
 from orchestrator.backends.kubernetes.transport import Transport, open_api
 from orchestrator.controller.agents import ClusterDoor
 from orchestrator.controller.leader import ElectionThread, Elector, Fenced, Leadership, clock
-from orchestrator.controller.logs import say
+from orchestrator.controller.logs import LOGGER, say
 from orchestrator.controller.numbers import Numbers, Requests
 from orchestrator.controller.options import SERVER_NAME, Options
 from orchestrator.controller.queue import Queue
@@ -198,11 +199,11 @@ class Program:
         return wait
 
     def _failed(self, key: str, error: Exception) -> None:
-        is_ours = not isinstance(error, ConnectionError) and type(error).__module__.startswith("builtins")
-        trace = error if is_ours else None
+        """What the server or the network did is told in a line; anything else is an error of ours, with its trace."""
+        is_theirs = isinstance(error, ApiError | Unreachable)
         say(logging.ERROR, f"a turn failed: {type(error).__name__}: {error}", job=key)
-        if trace is not None:
-            logging.getLogger("tf-orchestrator").error("trace", exc_info=trace)
+        if not is_theirs:
+            LOGGER.error("the trace of it", exc_info=error)
 
     def decided(self, view: View, decision: Decision, now: datetime) -> None:
         self._jobs[f"{names.namespace(view.job)}/{view.job.metadata.name}"] = view.job
