@@ -36,6 +36,8 @@ def _judge(workload: Workload, name: str, value: object) -> str:
 
 
 def say_unknown_argument(workload: Workload, name: str) -> str:
+    if name == "strategy" and workload.distributed:
+        return "the strategy is the job's and not the program's: write it as spec.strategy, or --strategy"
     return suggest.unknown("argument", name, [argument.name for argument in workload.arguments])
 
 

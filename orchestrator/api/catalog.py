@@ -47,6 +47,9 @@ class Argument(msgspec.Struct, frozen=True, kw_only=True):
     rejected: tuple[tuple[str, str], ...] = ()
 
 
+_DISTRIBUTED = (Strategy.MULTI_WORKER_MIRRORED, Strategy.PARAMETER_SERVER)
+
+
 class Workload(msgspec.Struct, frozen=True, kw_only=True):
     """A built-in program. Not `distributed`: it is one process, whatever the job's roles."""
 
@@ -269,6 +272,7 @@ _PERCEPTRON = Workload(
 _MLP = Workload(
     name="mlp",
     summary="Dense layers; with `layers: []` softmax regression.",
+    strategies=_DISTRIBUTED,
     arguments=(
         _layers((128, 64), "Units of each hidden layer; [] is softmax regression."),
         _activation("relu"),
@@ -279,6 +283,7 @@ _MLP = Workload(
 _CNN = Workload(
     name="cnn",
     summary="A convolutional network shaped like LeNet-5; kernel sizes fit to the image.",
+    strategies=_DISTRIBUTED,
     arguments=(
         Argument(
             name="filters",
@@ -299,6 +304,7 @@ _CNN = Workload(
 _RNN = Workload(
     name="rnn",
     summary="A recurrent network that reads an image row by row.",
+    strategies=_DISTRIBUTED,
     arguments=(
         Argument(
             name="cell",

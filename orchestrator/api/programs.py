@@ -45,6 +45,15 @@ def roles_of(spec: JobSpec) -> tuple[tuple[Role, ReplicaSpec], ...]:
     return tuple((role, replicas) for role, replicas in pairs if replicas is not None)
 
 
+def has_default_program(spec: JobSpec, role: Role) -> bool:
+    """Whether a replica with no program of its own has one all the same: TensorFlow's server, put there by an agent.
+
+    Parameter servers and their workers run nothing else, whatever the chief trains.
+    """
+    is_server = spec.strategy is Strategy.PARAMETER_SERVER and role in (Role.WORKER, Role.PS)
+    return is_server and spec.workload is None and spec.recovery.agent is AgentMode.ENABLED
+
+
 def check_workload(job: TensorFlowJob) -> Iterator[FieldError]:
     spec = job.spec.workload
     if spec is None:
@@ -92,21 +101,31 @@ def check_templates(job: TensorFlowJob) -> Iterator[FieldError]:
 
 def check_commands(job: TensorFlowJob) -> Iterator[FieldError]:
     """A built-in program or a command for each role, not both; without an agent the image may have its own."""
-    needs_command = job.spec.recovery.agent is AgentMode.ENABLED
+    has_agents = job.spec.recovery.agent is AgentMode.ENABLED
     for placed in _find_templates(job.spec):
         path = templates.locate_container(placed.template, placed.path)
         if path is None:
             continue  # that the container cannot be told is an error of its own
         if job.spec.workload is not None:
             yield from _check_no_command(placed, path, job.spec.workload.name)
-        elif needs_command and placed.roles and not templates.has_command(placed.template):
-            yield FieldError(path=(*path, "command"), message=f"{_NO_PROGRAM} ({_list(placed.roles)})")
+        elif has_agents and not templates.has_command(placed.template):
+            yield from _check_has_program(job.spec, placed, path)
     bare = tuple(
-        role for role, replicas in roles_of(job.spec) if not (replicas.template or job.spec.template)
+        role
+        for role, replicas in roles_of(job.spec)
+        if not (replicas.template or job.spec.template or has_default_program(job.spec, role))
     )
     if bare and job.spec.workload is None:
         message = f"{_NO_PROGRAM} ({_list(bare)}); a command stands in a container of spec.template"
         yield FieldError(path=("spec",), message=message, related=(_WORKLOAD, _TEMPLATE, _ROLES))
+
+
+def _check_has_program(spec: JobSpec, placed: _Placed, path: Path) -> Iterator[FieldError]:
+    """Of a template without a command."""
+    has_args = templates.has_args(placed.template)
+    without = tuple(role for role in placed.roles if has_args or not has_default_program(spec, role))
+    if without:
+        yield FieldError(path=(*path, "command"), message=f"{_NO_PROGRAM} ({_list(without)})")
 
 
 def _check_no_command(placed: _Placed, path: Path, workload: str) -> Iterator[FieldError]:

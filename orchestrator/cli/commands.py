@@ -9,6 +9,7 @@ from orchestrator.cli.cluster_commands import IN_CLUSTER
 from orchestrator.cli.words import MAX_REPLICAS, Command, Flag, Word, seconds, whole
 
 STRATEGIES = ("MultiWorkerMirrored", "ParameterServer", "Independent")
+SHORT_STRATEGIES = ("ps",)
 
 _OUTPUT_TEXT_JSON = Flag(
     names=("--output",), metavar="FORMAT", choices=("text", "json"), default="text", help="text or json."
@@ -62,9 +63,9 @@ _JOB_FLAGS = (
     Flag(
         names=("--strategy",),
         metavar="NAME",
-        choices=STRATEGIES,
-        help="The cluster shape that the program expects: MultiWorkerMirrored (default), ParameterServer or "
-        "Independent.",
+        choices=(*STRATEGIES, *SHORT_STRATEGIES),
+        help="The cluster shape that the program expects: MultiWorkerMirrored (default), ParameterServer (ps for "
+        "short; with one ps unless --ps says how many) or Independent.",
     ),
 )
 

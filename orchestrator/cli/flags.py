@@ -44,6 +44,7 @@ def origins(job: TensorFlowJob, options: JobOptions) -> Iterator[tuple[Path, str
 
 
 _FLAGS = {"worker": "workers", "ps": "ps"}
+_SHORT = {"ps": Strategy.PARAMETER_SERVER}
 
 
 def _named(job: TensorFlowJob, options: JobOptions) -> TensorFlowJob:
@@ -53,9 +54,15 @@ def _named(job: TensorFlowJob, options: JobOptions) -> TensorFlowJob:
 
 
 def _shaped(job: TensorFlowJob, options: JobOptions) -> TensorFlowJob:
+    wish = _wished_strategy(options)
+    return replace(job, spec=replace(job.spec, strategy=wish)) if wish else job
+
+
+def _wished_strategy(options: JobOptions) -> Strategy | None:
     """Parameter servers make sense in one strategy only."""
-    wish = Strategy.PARAMETER_SERVER.value if options.ps and not options.strategy else options.strategy
-    return replace(job, spec=replace(job.spec, strategy=Strategy(wish))) if wish else job
+    if options.strategy:
+        return _SHORT.get(options.strategy) or Strategy(options.strategy)
+    return Strategy.PARAMETER_SERVER if options.ps else None
 
 
 def _sized(job: TensorFlowJob, options: JobOptions) -> TensorFlowJob:
@@ -64,6 +71,8 @@ def _sized(job: TensorFlowJob, options: JobOptions) -> TensorFlowJob:
         specs = replace(specs, worker=_counted(specs.worker, options.workers))
     if options.ps is not None:
         specs = replace(specs, ps=_counted(specs.ps, options.ps))
+    elif specs.ps is None and _wished_strategy(options) is Strategy.PARAMETER_SERVER:
+        specs = replace(specs, ps=ReplicaSpec())
     if options.evaluator and specs.evaluator is None:
         specs = replace(specs, evaluator=ReplicaSpec())
     return _with_specs(job, specs)

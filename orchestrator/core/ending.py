@@ -160,7 +160,8 @@ def _finish_order(turn: Turn, replica: Replica, passed: float) -> WantedOrder | 
     agent = turn.agents.get(replica.uid)
     grace = 0.0 if _is_hopeless(turn) else GRACE_SECONDS
     at_rest = agent is not None and seating.is_at_rest(agent)
-    if succeeded and replica.role is not Role.PS and not at_rest and passed < OWN_END_SECONDS:
+    is_left = not at_rest and not membership.is_server(turn.spec, replica.role)
+    if succeeded and is_left and passed < OWN_END_SECONDS:
         return None
     return WantedOrder(uid=replica.uid, order=Finish(0 if succeeded else 1, grace))
 
@@ -172,13 +173,14 @@ def _is_hopeless(turn: Turn) -> bool:
 
 
 def _is_to_clean(turn: Turn, replica: Replica, passed: float) -> bool:
-    """Programs get their time to end; parameter servers and evaluators end whatever the policy says."""
+    """Programs get their time to end; evaluators and whoever only serves end whatever the policy says."""
     policy = turn.spec.run_policy.clean_pod_policy
     if replica.phase.is_terminal:
         return policy is CleanPodPolicy.ALL
-    if policy is CleanPodPolicy.NONE and replica.role not in (Role.PS, Role.EVALUATOR):
+    is_server = membership.is_server(turn.spec, replica.role)
+    if policy is CleanPodPolicy.NONE and not is_server and replica.role is not Role.EVALUATOR:
         return False
     if turn.has_agents:
         return passed >= OWN_END_SECONDS + GRACE_SECONDS
-    is_needed = turn.status.phase is Phase.SUCCEEDED and replica.role is not Role.PS
+    is_needed = turn.status.phase is Phase.SUCCEEDED and not is_server
     return passed >= OWN_END_SECONDS if is_needed else True

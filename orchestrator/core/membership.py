@@ -51,6 +51,12 @@ def is_alone(spec: JobSpec, role: Role) -> bool:
     return role is Role.EVALUATOR or spec.strategy is Strategy.INDEPENDENT
 
 
+def is_server(spec: JobSpec, role: Role) -> bool:
+    """Whether it only serves the chief: it never ends by itself, and without it the chief can do nothing more."""
+    is_served = spec.strategy is Strategy.PARAMETER_SERVER and role is Role.WORKER
+    return role is Role.PS or is_served
+
+
 def makes_steps(spec: JobSpec, role: Role) -> bool:
     """By itself: an evaluator waits for checkpoints, a worker of ParameterServer for the chief."""
     return is_gang(spec, role) or (is_alone(spec, role) and is_trainer(role))

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from orchestrator.api import programs
 from orchestrator.api.defaults import NAMESPACE
 from orchestrator.api.types import (
     JobSpec,
@@ -24,6 +25,7 @@ from orchestrator.core import expansion, membership, names
 from orchestrator.protocol import environment as env
 
 WORKLOADS_MODULE = "orchestrator.workloads"
+SERVER_MODULE = "orchestrator.train.server"
 PYTHON = "python"
 
 
@@ -107,9 +109,11 @@ def container_of(spec: JobSpec, role: Role) -> JsonObject:
 
 
 def argv(spec: JobSpec, role: Role) -> tuple[str, ...]:
-    """The program: the template's command and args, else the built-in workload."""
+    """The program: the template's command and args, else the built-in workload, else the server of these roles."""
     container = container_of(spec, role)
     command = [*(container.get("command") or ()), *(container.get("args") or ())]
+    if not command and programs.has_default_program(spec, role):
+        return (PYTHON, "-m", SERVER_MODULE)
     if command or spec.workload is None:
         return tuple(str(one) for one in command)
     words = map(expansion.escape, workload_args(spec.workload.args))

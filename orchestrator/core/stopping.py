@@ -10,6 +10,7 @@ from signal import SIGKILL
 from msgspec.structs import replace
 
 from orchestrator.api.status import Attempt, Cause, EndedAttempt, JobStatus, Member, Phase, Side, Stopping
+from orchestrator.api.types import Role, Strategy
 from orchestrator.core import membership, policies, status
 from orchestrator.core.actions import Action, Decision, DeleteReplica, Event, EventType, Reason, WantedOrder
 from orchestrator.core.cause import BARRIER_SECONDS, End, Fate, MemberFate, fate_of
@@ -132,7 +133,8 @@ def side_fate(turn: Turn, side: Side) -> MemberFate:
 def _stop(turn: Turn, attempt: Attempt, wish: Stopping) -> Decision:
     """Save and stop for every program of this attempt, at the deadline the end; without agents the pods go.
 
-    The grace is the same whenever it is said, since agents count it from their SIGTERM.
+    The grace is the same whenever it is said, since agents count it from their SIGTERM. Who only serves the chief
+    holds what the chief has to save, and is told after it.
     """
     left = turn.until(wish.deadline)
     grace = (wish.deadline - wish.since).total_seconds()
@@ -140,14 +142,26 @@ def _stop(turn: Turn, attempt: Attempt, wish: Stopping) -> Decision:
     def order(run: int) -> Order:
         return SaveAndStop(run, grace) if left else Stop(run, 0.0)
 
-    runs = [(one.uid, attempt.number) for one in gang_members(turn, attempt)]
-    runs += [(one.uid, one.run) for one in _concerned(turn, wish.cause)]
+    programs = [(one.role, one.uid, attempt.number) for one in gang_members(turn, attempt)]
+    programs += [(one.role, one.uid, one.run) for one in _concerned(turn, wish.cause)]
+    is_served = bool(left) and _is_chief_served(turn, attempt)
+    runs = [
+        (uid, run) for role, uid, run in programs if not (is_served and membership.is_server(turn.spec, role))
+    ]
     return Decision(
         status=turn.status,
         actions=() if turn.has_agents else delete(turn, {uid for uid, _ in runs}, grace if left else 0.0),
         wanted=tuple(WantedOrder(uid=uid, order=order(run)) for uid, run in runs),
         requeue_after=left or 1.0,
     )
+
+
+def _is_chief_served(turn: Turn, attempt: Attempt) -> bool:
+    """Whether there is a chief of parameter servers, and its program has not ended yet."""
+    chief = turn.members.get((Role.CHIEF, 0))
+    if turn.spec.strategy is not Strategy.PARAMETER_SERVER or chief is None:
+        return False
+    return not _is_quiet(fate_of(turn, chief, attempt.number), 0.0)
 
 
 def delete(turn: Turn, uids: set[str], grace: float) -> tuple[Action, ...]:

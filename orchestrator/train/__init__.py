@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from orchestrator.train.membership import Context, context
     from orchestrator.train.report_callback import ReportCallback
     from orchestrator.train.reporting import report
+    from orchestrator.train.server import serve
     from orchestrator.train.stop import STOPPED_EXIT_CODE, StopAgreement
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "StopAgreement",
     "context",
     "report",
+    "serve",
 ]
 
 _MODULES = {
@@ -38,6 +40,7 @@ _MODULES = {
     "StopAgreement": "stop",
     "context": "membership",
     "report": "reporting",
+    "serve": "server",
 }
 
 

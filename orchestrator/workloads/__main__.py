@@ -14,10 +14,20 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import NoReturn
 
-from orchestrator.train import Context, context
+from orchestrator.protocol.environment import TF_CONFIG
+from orchestrator.train import Context, context, serve
 from orchestrator.train.membership import EVALUATOR
 from orchestrator.train.reporter import current
-from orchestrator.workloads.arguments import UsageError, parse, render_help, wants_help
+from orchestrator.train.server import PS, WORKER, read_task
+from orchestrator.workloads.arguments import (
+    MIRRORED,
+    UsageError,
+    parse,
+    parse_strategy,
+    render_help,
+    wants_help,
+)
+from orchestrator.workloads.cluster import has_parameter_servers, prepare_server
 from orchestrator.workloads.options import Options, PerceptronOptions
 
 WRONG_INPUT = 2
@@ -34,6 +44,7 @@ def main(words: Sequence[str]) -> int:
         options = parse(words)
         me = context()
         require_place(options, me)
+        require_strategy(parse_strategy(words))
         require_modules()
     except UsageError as error:
         return _refuse(str(error))
@@ -49,8 +60,20 @@ def require_place(options: Options, me: Context) -> None:
         )
     if me.role == EVALUATOR and not me.checkpoint_dir:
         raise UsageError("an evaluator judges checkpoints, but TFO_CHECKPOINT_DIR is not set")
-    if me.role == "ps":
-        raise UsageError("the built-in programs know no parameter servers; use MultiWorkerMirrored")
+    if me.role == PS and read_task(os.environ) is None:
+        raise UsageError("this is to be a parameter server, but TF_CONFIG has no cluster with one")
+
+
+def require_strategy(wish: str) -> None:
+    """Raises UsageError where the cluster is not the one that --strategy insists on."""
+    is_served = has_parameter_servers(os.environ.get(TF_CONFIG, ""))
+    if wish == PS and not is_served:
+        raise UsageError(
+            "--strategy ps needs a cluster with parameter servers in TF_CONFIG; tfo gives it one: "
+            "tfo run mlp --strategy ps --workers 2"
+        )
+    if wish == MIRRORED and is_served:
+        raise UsageError("--strategy mirrored has no use for the parameter servers in TF_CONFIG")
 
 
 def require_modules() -> None:
@@ -68,7 +91,11 @@ def perform(options: Options, me: Context) -> int:
 
         return perceptron.run(options, log_dir)
 
-    from orchestrator.workloads import evaluator, training
+    is_served = has_parameter_servers(os.environ.get(TF_CONFIG, ""))
+    if is_served and me.role in (PS, WORKER):
+        prepare_server(me.role)
+        serve()
+    from orchestrator.workloads import asynchronous, evaluator, training
     from orchestrator.workloads.export import ExportError
     from orchestrator.workloads.restoring import RestoreError
     from orchestrator.workloads.samples import DataError
@@ -77,6 +104,8 @@ def perform(options: Options, me: Context) -> int:
         if me.role == EVALUATOR:
             return evaluator.run(options, me)
         folders = training.Folders(me.checkpoint_dir or "", log_dir, me.model_dir or os.curdir)
+        if is_served:
+            return asynchronous.run(options, me, folders)
         return training.run(options, me, folders)
     except (DataError, RestoreError) as error:
         return _refuse(str(error))

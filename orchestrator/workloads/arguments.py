@@ -26,6 +26,18 @@ _FOLDERS = """By hand, without tfo: TFO_CHECKPOINT_DIR=FOLDER saves checkpoints 
 the model and the files for TensorBoard go (default: the current folder, and logs in it)."""
 
 
+AUTO, MIRRORED, PS = "auto", "mirrored", "ps"
+STRATEGY = Argument(
+    name="strategy",
+    type=ArgumentType.TEXT,
+    default=AUTO,
+    description="auto: the one that the cluster in TF_CONFIG is made for; ps (ParameterServerStrategy) and mirrored "
+    "insist on it.",
+    choices=(AUTO, MIRRORED, PS),
+)
+"""Of the program alone, not of the catalog: in a job, spec.strategy decides what TF_CONFIG is."""
+
+
 class UsageError(Exception):
     """The command line cannot be understood; the text says why and what would be right."""
 
@@ -33,14 +45,25 @@ class UsageError(Exception):
 def parse(words: Sequence[str]) -> Options:
     """The options that `words` (all behind the module's name) ask for. Raises UsageError."""
     workload = find_workload(words)
-    values: dict[str, ArgumentValue] = dict(workload.defaults)
-    for name, text in _pairs(workload, words[1:]):
+    values = workload.defaults | _read(workload, words[1:])
+    values.pop(STRATEGY.name, None)
+    return msgspec.convert(values, OPTIONS[workload.name])
+
+
+def parse_strategy(words: Sequence[str]) -> str:
+    """auto, or the one that `words` insist on. Raises UsageError."""
+    return str(_read(find_workload(words), words[1:]).get(STRATEGY.name, AUTO))
+
+
+def _read(workload: Workload, words: Sequence[str]) -> dict[str, ArgumentValue]:
+    values: dict[str, ArgumentValue] = {}
+    for name, text in _pairs(workload, words):
         argument = _find_argument(workload, name)
         try:
             values[argument.name] = read_text(argument, text)
         except WrongValue as error:
             raise UsageError(f"--{argument.name}: {error}") from None
-    return msgspec.convert(values, OPTIONS[workload.name])
+    return values
 
 
 def find_workload(words: Sequence[str]) -> Workload:
@@ -65,7 +88,8 @@ def render_help(words: Sequence[str]) -> str:
         listed = "\n".join(f"  {each.name:12}{each.summary}" for each in WORKLOADS.values())
         return f"usage: {PROGRAM} NAME [--argument value ...]\n\n{listed}\n\n{PROGRAM} NAME --help: its arguments"
     workload = named[0]
-    lines = "\n".join(_render_argument(argument) for argument in workload.arguments)
+    arguments = (*workload.arguments, STRATEGY) if workload.distributed else workload.arguments
+    lines = "\n".join(_render_argument(argument) for argument in arguments)
     return f"usage: {PROGRAM} {workload.name} [--argument value ...]\n\n{workload.summary}\n\n{lines}\n\n{_FOLDERS}"
 
 
@@ -89,7 +113,8 @@ def _pairs(workload: Workload, words: Sequence[str]) -> Iterator[tuple[str, str]
 
 def _find_argument(workload: Workload, name: str) -> Argument:
     """By its name; hyphens for underscores will do, as on other command lines."""
-    argument = workload.find_argument(name.replace("-", "_"))
+    is_strategy = workload.distributed and name == STRATEGY.name
+    argument = STRATEGY if is_strategy else workload.find_argument(name.replace("-", "_"))
     if argument is None:
         raise UsageError(f"{workload.name}: {say_unknown_argument(workload, name)}")
     return argument

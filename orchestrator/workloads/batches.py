@@ -1,12 +1,13 @@
 """Which examples make up which step, and which of them belong to which member: plain arithmetic.
 
-Used by `pipeline`. The training examples form one endless stream, a new order per epoch; step s takes the
-examples s*batch to (s+1)*batch - 1 of it, whoever trains. So a resume at any step, also with another number of
-members, neither repeats nor skips an example. NumPy only.
+Used by `pipeline` and `asynchronous`. The training examples form one endless stream, a new order per epoch; step s
+takes the examples s*batch to (s+1)*batch - 1 of it, whoever trains. So a resume at any step, also with another number
+of members, neither repeats nor skips an example. NumPy only.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -52,6 +53,19 @@ def position_at(step: int, *, examples: int, batch: int) -> Position:
 def epoch_order(epoch: int, *, examples: int, seed: int) -> Indices:
     """The order of the examples in one pass of the stream."""
     return np.random.RandomState([_ORDER, seed, epoch]).permutation(examples).astype(np.int64)
+
+
+def batches_from(step: int, *, examples: int, batch: int, seed: int) -> Iterator[Indices]:
+    """The examples' numbers of step `step` and of all that follow, without end."""
+    position = position_at(step, examples=examples, batch=batch)
+    epoch = position.epoch
+    rest = epoch_order(epoch, examples=examples, seed=seed)[position.offset :]
+    while True:
+        while len(rest) < batch:
+            epoch += 1
+            rest = np.concatenate([rest, epoch_order(epoch, examples=examples, seed=seed)])
+        yield rest[:batch]
+        rest = rest[batch:]
 
 
 def shares(batch: int, replicas: int) -> Shares:

@@ -1,6 +1,6 @@
-"""The distribution strategy of this process, and the threads that TensorFlow may use in it.
+"""The distribution strategy of this process, and the threads and GPUs that TensorFlow may use in it.
 
-Called by `training` and `evaluator` before anything else touches TensorFlow. Decided by TF_CONFIG and the visible
+Called by the programs before anything else touches TensorFlow. Decided by TF_CONFIG and the visible
 devices alone, so that the programs run the same under any orchestrator and under none.
 """
 
@@ -12,10 +12,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.protocol import environment as env
+from orchestrator.train.server import PS, WORKER
 from orchestrator.train.sigterm import end_on_sigterm
 
 THREAD_VARIABLES = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 TRAINING_TASKS = ("chief", "master", "worker")
+VISIBLE_GPUS = "CUDA_VISIBLE_DEVICES"
 
 
 def build_strategy() -> Any:  # TensorFlow has no types
@@ -29,6 +31,22 @@ def build_strategy() -> Any:  # TensorFlow has no types
     if len(tf.config.list_physical_devices("GPU")) > 1:
         return tf.distribute.MirroredStrategy()
     return tf.distribute.get_strategy()
+
+
+def build_served_strategy() -> Any:
+    """ParameterServerStrategy, in its chief. Waits until every server of the cluster is there."""
+    import tensorflow as tf
+
+    return tf.distribute.ParameterServerStrategy(tf.distribute.cluster_resolver.TFConfigClusterResolver())
+
+
+def prepare_server(role: str) -> None:
+    """What a parameter server or its worker takes of this machine; read by TensorFlow when it is loaded."""
+    tf_config = os.environ.get(env.TF_CONFIG, "")
+    threads = choose_threads(len(os.sched_getaffinity(0)), count_neighbours(tf_config))
+    os.environ.setdefault(THREAD_VARIABLES[0], str(threads))
+    # A step of mine is one replica's: it could not use a second GPU. Parameters are kept in plain memory.
+    os.environ[VISIBLE_GPUS] = os.environ.get(VISIBLE_GPUS, "0").split(",")[0] if role == WORKER else ""
 
 
 def limit_threads() -> None:
@@ -52,6 +70,16 @@ def choose_threads(cores: int, members: int) -> int:
 def is_member(tf_config: str) -> bool:
     """Of a cluster; also of one in a file that was not read, so that TensorFlow fails and nobody trains alone."""
     return tf_config.startswith(env.IN_FILE) or count_members(tf_config) > 1
+
+
+def has_parameter_servers(tf_config: str) -> bool:
+    return count_tasks(tf_config, PS) > 0
+
+
+def count_tasks(tf_config: str, role: str) -> int:
+    """How many of this role the cluster has."""
+    cluster = _parse(tf_config).get("cluster")
+    return len(cluster.get(role) or ()) if isinstance(cluster, Mapping) else 0
 
 
 def count_members(tf_config: str) -> int:

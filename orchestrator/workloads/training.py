@@ -1,7 +1,8 @@
 """The training of mlp, cnn and rnn: `model.fit` alone or as a member of a MultiWorkerMirroredStrategy.
 
-Run by `__main__`. Every member runs all of it alike: what the strategy turns into collectives (saves, evaluation) must
-happen at the same step on all. Checkpoints, the agreed stop and reports are those of `orchestrator.train`.
+Run by `__main__`, and partly used by `asynchronous`. Every member runs all of it alike: what the strategy turns into
+collectives (saves, evaluation) must happen at the same step on all. Checkpoints, the agreed stop and reports are those
+of `orchestrator.train`.
 """
 
 from __future__ import annotations
@@ -57,16 +58,16 @@ def run(options: Trainable, me: Context, folders: Folders) -> int:
     with strategy.scope():
         model = build_model(options, data)
     checkpointer = Checkpointer(folders.checkpoints) if folders.checkpoints else None
-    plan = plan_training(options, data, start=_restore(model, checkpointer, me))
+    plan = plan_training(options, data, start=restore_start(model, checkpointer, me))
     validate = build_validation(strategy, model, data.validation, options.batch_size)
     training = Training(options, data, plan, model, strategy, validate)
     _print_plan(training, me)
-    scores = _score(training, me) if plan.is_done else _fit(training, me, checkpointer, folders)
-    _finish(training, me, folders, scores)
+    scores = score(training, me) if plan.is_done else _fit(training, me, checkpointer, folders)
+    finish(training, me, folders, scores)
     return 0
 
 
-def _restore(model: Any, checkpointer: Checkpointer | None, me: Context) -> int:
+def restore_start(model: Any, checkpointer: Checkpointer | None, me: Context) -> int:
     """The step that training goes on from."""
     step = me.restore_step
     if step is None:
@@ -120,7 +121,7 @@ def _callbacks(
     return callbacks
 
 
-def _score(training: Training, me: Context) -> Scores:
+def score(training: Training, me: Context) -> Scores:
     """What the last epoch would have said, where all steps were done by an earlier attempt."""
     scores = training.validate()
     done = f"all {training.plan.total_steps} steps had been done before: nothing was trained; more epochs would go on"
@@ -137,7 +138,7 @@ def _score(training: Training, me: Context) -> Scores:
     return scores
 
 
-def _finish(training: Training, me: Context, folders: Folders, scores: Scores) -> None:
+def finish(training: Training, me: Context, folders: Folders, scores: Scores) -> None:
     steps = max(training.plan.start, training.plan.total_steps)
     print(f"weights {digest_weights(training.model)} after step {steps}", flush=True)
     export_model(

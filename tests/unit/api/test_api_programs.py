@@ -18,6 +18,12 @@ def template(container: str) -> str:
     return f"{{spec: {{containers: [{{name: tensorflow, {container}}}]}}}}"
 
 
+def served(roles: str = "worker: {}, ps: {}", more: str = "") -> str:
+    """Of ParameterServer, with a command for the chief alone."""
+    chief = f"chief: {{template: {template('command: [a]')}}}"
+    return job_text(f"strategy: ParameterServer\nreplicaSpecs: {{{chief}, {roles}}}\n{more}")
+
+
 def own(container: str, more: str = "") -> str:
     """A chief with this container; what is given begins in line 6, column 57."""
     return job_text(f"replicaSpecs: {{chief: {{}}}}\ntemplate: {template(container)}\n{more}")
@@ -50,6 +56,11 @@ def own(container: str, more: str = "") -> str:
         cnn(f"template: {template('resources: 5')}", roles="{chief: {gpus: 2}}"),
         job_text("workload: {name: perceptron}\nreplicaSpecs: {chief: {}}"),
         job_text("workload: {name: perceptron}\nreplicaSpecs: {worker: {}}"),
+        cnn("strategy: ParameterServer", roles="{chief: {}, worker: {}, ps: {}}"),
+        served(),
+        served(f"worker: {{}}, ps: {{template: {template('image: a')}}}"),
+        served(more=f"template: {template('image: a')}"),
+        served(f"worker: {{template: {template('command: [b]')}}}, ps: {{}}"),
     ],
 )
 def test_jobs_with_one_program_each(text: str) -> None:
@@ -65,6 +76,22 @@ def test_jobs_with_one_program_each(text: str) -> None:
         ),
         (own("image: a"), f"6:34: spec.template.spec.containers[0].command: {NOTHING} (for chief)"),
         (own("command: []"), f"6:53: spec.template.spec.containers[0].command: {NOTHING} (for chief)"),
+        (
+            served("worker: {}, ps: {}, evaluator: {}"),
+            f"4:1: spec: {NOTHING} (for evaluator); a command stands in a container of spec.template",
+        ),
+        (
+            served(more="recovery: {agent: Disabled}"),
+            f"4:1: spec: {NOTHING} (for worker, ps); a command stands in a container of spec.template",
+        ),
+        (
+            served(f"worker: {{}}, ps: {{template: {template('args: [b]')}}}"),
+            f"6:143: spec.replicaSpecs.ps.template.spec.containers[0].command: {NOTHING} (for ps)",
+        ),
+        (
+            served("worker: {}, ps: {}, evaluator: {}", f"template: {template('image: a')}"),
+            f"7:34: spec.template.spec.containers[0].command: {NOTHING} (for evaluator)",
+        ),
         (
             cnn(f"template: {template('command: [a]')}"),
             "7:53: spec.template.spec.containers[0].command: there is the built-in program cnn already; "
@@ -94,7 +121,7 @@ def test_jobs_with_one_program_each(text: str) -> None:
         ),
         (
             cnn("strategy: Independent"),
-            "7:13: spec.strategy: cnn runs with strategy MultiWorkerMirrored only",
+            "7:13: spec.strategy: cnn runs with strategy MultiWorkerMirrored or ParameterServer only",
         ),
         (
             job_text("workload: {name: mlp, args: {activation: heaviside}}\nreplicaSpecs: {chief: {}}"),

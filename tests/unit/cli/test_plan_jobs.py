@@ -120,6 +120,17 @@ def test_parameter_servers_bring_their_strategy() -> None:
     assert job.spec.replica_specs.ps.replicas == 2
 
 
+@pytest.mark.parametrize("word", ["ps", "ParameterServer"])
+def test_the_strategy_brings_a_parameter_server(word: str) -> None:
+    spec = built(JobOptions(target="mlp", strategy=word, workers=2)).job.spec
+    assert spec.strategy is Strategy.PARAMETER_SERVER
+    assert spec.replica_specs.ps is not None
+    assert spec.replica_specs.ps.replicas == 1
+    several = built(JobOptions(target="mlp", strategy=word, workers=2, ps=3)).job.spec
+    assert several.replica_specs.ps is not None
+    assert several.replica_specs.ps.replicas == 3
+
+
 def test_a_strategy_that_is_named_stays() -> None:
     job = built(JobOptions(program=("./a",), workers=1, strategy="Independent")).job
     assert job.spec.strategy is Strategy.INDEPENDENT

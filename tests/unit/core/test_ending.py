@@ -78,11 +78,12 @@ def test_without_a_chief_the_first_member_decides() -> None:
     assert world.phase() is Phase.SUCCEEDED
 
 
-def test_parameter_servers_finish_at_once() -> None:
-    world = succeeded(make_job(servers(1, 1), strategy=Strategy.PARAMETER_SERVER))
+def test_parameter_servers_and_their_workers_finish_at_once_but_an_evaluator_gets_its_time() -> None:
+    world = succeeded(make_job(servers(1, 1, evaluator=True), strategy=Strategy.PARAMETER_SERVER))
     decision = world.step()
     assert world.order(decision, "ps-0") == Finish(0, 10.0)
-    assert world.order(decision, "worker-0") is None
+    assert world.order(decision, "worker-0") == Finish(0, 10.0)
+    assert world.order(decision, "evaluator-0") is None
 
 
 def test_workers_of_parameter_servers_decide_too_where_all_do() -> None:
@@ -236,13 +237,24 @@ def test_a_job_without_it_stays() -> None:
     assert decision.requeue_after is None
 
 
-def test_without_agents_pods_of_a_success_get_half_a_minute_but_ps_none() -> None:
-    job = make_job(servers(1, 1), strategy=Strategy.PARAMETER_SERVER, recovery=WITHOUT_AGENTS)
-    world = succeeded(job)
-    assert deleted(world) == ["ps-0.1"]
-    world.lose("ps-0")
+def test_without_agents_pods_of_a_success_get_half_a_minute() -> None:
+    world = succeeded(make_job(gang(1), recovery=WITHOUT_AGENTS))
+    assert deleted(world) == []
     assert deleted(world, 29) == []
     assert deleted(world, 1) == ["worker-0.1"]
+
+
+@pytest.mark.parametrize("policy", CleanPodPolicy)
+def test_without_agents_whoever_only_serves_the_chief_goes_at_once_whatever_the_policy(
+    policy: CleanPodPolicy,
+) -> None:
+    job = make_job(
+        servers(1, 1),
+        strategy=Strategy.PARAMETER_SERVER,
+        recovery=WITHOUT_AGENTS,
+        run_policy=RunPolicy(clean_pod_policy=policy),
+    )
+    assert {"ps-0.1", "worker-0.1"} <= set(deleted(succeeded(job)))
 
 
 def test_without_agents_pods_of_a_failure_go_at_once() -> None:

@@ -18,6 +18,7 @@ from orchestrator.api.types import (
     Role,
     RunPolicy,
     SchedulingPolicy,
+    Strategy,
     Telemetry,
     TensorBoard,
     TensorFlowJob,
@@ -27,7 +28,7 @@ from orchestrator.api.types import (
 from orchestrator.core import plan
 from orchestrator.core.expansion import expand_all
 from orchestrator.protocol import environment as env
-from tests.simulation.jobs import gang, make_job
+from tests.simulation.jobs import WITHOUT_AGENTS, gang, make_job
 
 FOLDERS = plan.Folders(checkpoints="/c", logs="/l", models="/m", data="/d")
 
@@ -89,6 +90,20 @@ def test_the_templates_variables_may_refer_to_ours_which_mean_themselves() -> No
 def test_an_image_may_bring_its_own_program() -> None:
     assert first(with_spec(template={"spec": {"containers": [{"image": "x"}]}})).argv == ()
     assert first(with_spec(template=None)).argv == ()
+
+
+def test_servers_without_a_program_of_their_own_run_tensorflows() -> None:
+    specs = ReplicaSpecs(
+        chief=ReplicaSpec(template=template(command=["own"])),
+        worker=ReplicaSpec(template=template(image="x")),
+        ps=ReplicaSpec(),
+    )
+    served = with_spec(replica_specs=specs, template=None, strategy=Strategy.PARAMETER_SERVER)
+    server = ("python", "-m", "orchestrator.train.server")
+    found = plan.plan(served, FOLDERS, report_seconds=5).replicas
+    assert [one.argv for one in found] == [("own",), server, server]
+    bare = replace(served, spec=replace(served.spec, recovery=WITHOUT_AGENTS))
+    assert [one.argv for one in plan.plan(bare, FOLDERS, report_seconds=5).replicas] == [("own",), (), ()]
 
 
 def test_a_roles_own_template_replaces_the_jobs() -> None:

@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from orchestrator.api.status import Cause, Phase
-from orchestrator.api.types import ReplicaSpec, ReplicaSpecs, RestartPolicy, RunPolicy, Strategy
+from orchestrator.api.types import ReplicaSpec, ReplicaSpecs, RestartPolicy, Role, RunPolicy, Strategy
 from orchestrator.core import stopping
 from orchestrator.core.actions import DeleteReplica, EventType, Reason
 from orchestrator.core.observed import Disruption, ReplicaPhase, StopRequest
@@ -189,11 +189,37 @@ def test_the_evaluator_goes_on_while_a_disrupted_gang_saves() -> None:
     assert world.order(decision, "chief-0") == SaveAndStop(1, 30.0)
 
 
-def test_workers_of_parameter_servers_stop_with_the_gang() -> None:
+def test_parameter_servers_and_their_workers_stop_when_the_chief_has_saved() -> None:
+    """It saves what they hold."""
     world = World(make_job(servers(2, 1), strategy=Strategy.PARAMETER_SERVER)).running()
+    world.obedient = False
     world.set("ps-0", disruption=Disruption.EVICTED)
     decision = world.step()
-    assert world.order(decision, "worker-1") == SaveAndStop(1, 30.0)
+    assert world.order(decision, "chief-0") == SaveAndStop(1, 30.0)
+    assert [world.order(decision, name) for name in ("ps-0", "worker-1")] == [None, None]
+    world.exit("chief-0", 143)
+    decision = world.step()
+    assert world.order(decision, "ps-0") == world.order(decision, "worker-1") == SaveAndStop(1, 30.0)
+
+
+def test_a_chief_that_does_not_stop_in_time_ends_with_its_servers() -> None:
+    world = World(make_job(servers(1, 1), strategy=Strategy.PARAMETER_SERVER)).running()
+    world.obedient = False
+    world.set("ps-0", disruption=Disruption.EVICTED)
+    world.step()
+    decision = world.step(30)
+    assert {world.order(decision, name) for name in ("chief-0", "ps-0", "worker-0")} == {Stop(1, 0.0)}
+
+
+def test_without_agents_the_chief_of_parameter_servers_goes_first() -> None:
+    job = make_job(servers(1, 1), strategy=Strategy.PARAMETER_SERVER, recovery=WITHOUT_AGENTS)
+    world = World(job).running()
+    suspend(world)
+    decision = world.step()
+    assert [one.role for one in decision.actions if isinstance(one, DeleteReplica)] == [Role.CHIEF]
+    world.lose("chief-0")
+    decision = world.step()
+    assert {one.role for one in decision.actions if isinstance(one, DeleteReplica)} == {Role.PS, Role.WORKER}
 
 
 def test_a_worker_that_has_succeeded_is_left_alone() -> None:

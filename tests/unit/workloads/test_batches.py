@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from orchestrator.workloads.batches import (
     Position,
+    batches_from,
     epoch_order,
     position_at,
     shares,
@@ -70,3 +71,18 @@ def test_validation_judges_every_example_exactly_once(examples: int, batch: int,
     assert sorted(parts.positions[parts.weights > 0]) == list(range(examples))
     assert parts.positions.max() < examples
     assert set(np.unique(parts.weights)) <= {0.0, 1.0}
+
+
+@given(st.integers(1, 40), st.integers(1, 100), st.integers(0, 30), st.integers(0, 3))
+def test_steps_that_are_dealt_out_are_those_of_the_stream_from_wherever_it_goes_on(
+    examples: int, batch: int, start: int, seed: int
+) -> None:
+    stream = np.concatenate(
+        [
+            epoch_order(epoch, examples=examples, seed=seed)
+            for epoch in range((start + 3) * batch // examples + 1)
+        ]
+    )
+    dealt = batches_from(start, examples=examples, batch=batch, seed=seed)
+    for step in range(start, start + 3):
+        assert next(dealt).tolist() == stream[step * batch : (step + 1) * batch].tolist()

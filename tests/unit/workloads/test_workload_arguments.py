@@ -147,13 +147,11 @@ def test_the_perceptron_is_one_process() -> None:
             require_place(options, me)
 
 
-def test_an_evaluator_needs_checkpoints_and_nothing_runs_as_a_parameter_server() -> None:
+def test_an_evaluator_needs_checkpoints() -> None:
     options = parse(["cnn"])
     require_place(options, Context(role="evaluator", checkpoint_dir="/checkpoints"))
     with pytest.raises(UsageError, match="TFO_CHECKPOINT_DIR is not set"):
         require_place(options, Context(role="evaluator"))
-    with pytest.raises(UsageError, match="no parameter servers"):
-        require_place(options, Context(role="ps"))
 
 
 @pytest.mark.process
