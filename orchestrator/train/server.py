@@ -48,6 +48,21 @@ class Task:
         return len(self.cluster.get(WORKER, []))
 
 
+class _Bell:
+    """Rung by a signal. Why no Event? The handler may run while its own thread holds the lock in one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def ring(self, *_: object) -> None:
+        with contextlib.suppress(RuntimeError):  # rung before
+            self._lock.release()
+
+    def wait(self) -> None:
+        self._lock.acquire()
+
+
 def serve() -> None:
     """In a parameter server or one of its workers: serves, and ends the process. Returns at once in other roles."""
     task = read_task(os.environ)
@@ -67,11 +82,11 @@ def read_task(environ: Mapping[str, str]) -> Optional[Task]:
 
 
 def _serve(task: Task) -> NoReturn:
-    told = threading.Event()
+    told = _Bell()
     with contextlib.suppress(ValueError):  # outside the main thread SIGTERM goes on ending the process
-        signal.signal(signal.SIGTERM, lambda *_: told.set())
+        signal.signal(signal.SIGTERM, told.ring)
     if was_asked():
-        told.set()
+        told.ring()
     server = _start(task)
     print(f"{task.role} {task.index} serves at {task.cluster[task.role][task.index]}", flush=True)
     told.wait()

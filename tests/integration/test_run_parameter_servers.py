@@ -37,7 +37,10 @@ def launch(tmp_path: Path) -> Iterator[Launcher]:
 
 
 def status_of(run: Run) -> JobStatus:
-    return wait_until(lambda: run.status, "the status", LIMIT)
+    wait_until(lambda: run.status is not None, "the status", LIMIT)
+    found = run.status
+    assert found is not None
+    return found
 
 
 def step_of(run: Run) -> int:
@@ -113,7 +116,7 @@ def test_a_worker_comes_back_alone_and_a_parameter_server_or_the_chief_costs_an_
 
 
 def test_a_stop_saves_what_the_servers_hold_and_a_resume_goes_on_there(launch: Launcher) -> None:
-    specs = {"chief": {}, "worker": {}, "ps": {}}
+    specs: dict[str, dict[str, int]] = {"chief": {}, "worker": {}, "ps": {}}
     first = launch(str(served(launch, 100_000, replicaSpecs=specs, checkpoint={"everySteps": 1_000_000})))
     wait_until(lambda: first.status and step_of(first) >= 30, "step 30", LIMIT)
     first.process.send_signal(signal.SIGTERM)

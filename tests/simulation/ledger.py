@@ -7,7 +7,16 @@ What is written is held against what the simulated programs really did, which `t
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from orchestrator.api.status import Attempt, Cause, ConditionType, EndedAttempt, JobStatus, Phase, Side
+from orchestrator.api.status import (
+    Attempt,
+    Cause,
+    ConditionType,
+    EndedAttempt,
+    JobStatus,
+    Member,
+    Phase,
+    Side,
+)
 from orchestrator.api.types import Role, Strategy
 from orchestrator.core.actions import CreateReplica, WantedOrder
 from orchestrator.core.membership import Seat, is_gang, is_server, is_trainer
@@ -148,15 +157,14 @@ class Ledger:
             assert not running
         if status.attempt is not None and any(isinstance(one.order, SaveAndStop) for one in orders):
             told = {one.uid for one in orders if isinstance(one.order, SaveAndStop | Stop)}
-            assert self._asked_to_save(status.attempt) <= told, "somebody is not asked to save"
+            gang = [one for one in status.attempt.members if is_gang(self._world.job.spec, one.role)]
+            alive = {one.uid for one in gang if one.uid in self._world.living_uids}
+            assert alive - self._serving(gang, told) <= told, "somebody is not asked to save"
 
-    def _asked_to_save(self, attempt: Attempt) -> set[str]:
-        """Of the gang all that live; whoever only serves the chief is needed as long as that lives."""
-        spec = self._world.job.spec
-        gang = [one for one in attempt.members if is_gang(spec, one.role)]
-        alive = [one for one in gang if one.uid in self._world.living_uids]
-        masters = {one.uid for one in alive if not is_server(spec, one.role)}
-        return masters or {one.uid for one in alive}
+    def _serving(self, gang: list[Member], told: set[str]) -> set[str]:
+        """Whoever only serves the chief, while that is asked."""
+        servers = {one.uid for one in gang if is_server(self._world.job.spec, one.role)}
+        return servers if any(one.uid in told for one in gang if one.uid not in servers) else set()
 
     def creates(self, action: CreateReplica) -> None:
         """Without agents a replica is the attempt's program: the record comes first, and nobody runs twice in it."""
