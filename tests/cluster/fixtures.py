@@ -4,8 +4,9 @@ Imported by tests/conftest.py. With TFO_TEST_KUBECONFIG a cluster that is there 
 """
 
 import os
+import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -31,10 +32,22 @@ class Cluster:
         """Standard output. Raises RuntimeError with the server's words."""
         return run(self._kubectl, "--kubeconfig", self.kubeconfig, *words, stdin=stdin)
 
+    def has(self, namespace: str, what: str) -> bool:
+        """`what`: KIND/NAME."""
+        return bool(self.kubectl("-n", namespace, "get", what, "--ignore-not-found", "-o", "name"))
+
     def install(self) -> None:
         self.kubectl("apply", "-f", str(CRD))
         name = f"crd/tensorflowjobs.{GROUP}"
         self.kubectl("wait", "--for=condition=Established", name, "--timeout=30s")
+
+
+def wait_for(condition: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
+    limit = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > limit:
+            pytest.fail(f"waited {seconds:g} s in vain until {what}")
+        time.sleep(0.05)
 
 
 def open_cluster(folder: Path, module: str = tools.NEWEST) -> tuple[Cluster, ControlPlane]:
@@ -73,9 +86,10 @@ def older_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]
 
 @pytest.fixture
 def namespace(cluster: Cluster) -> Iterator[str]:
-    """One for each test; how it goes is not waited for."""
+    """One for each test, ready for pods; how it goes is not waited for."""
     name = f"test-{uuid.uuid4().hex[:8]}"
     cluster.kubectl("create", "namespace", name)
+    wait_for(lambda: cluster.has(name, "serviceaccount/default"), "it has a ServiceAccount")
     yield name
     cluster.kubectl("delete", "namespace", name, "--wait=false")
 
