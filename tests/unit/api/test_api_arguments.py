@@ -144,3 +144,10 @@ def test_normalising_gives_each_value_the_form_of_its_type_and_leaves_what_is_wr
 def test_half_a_list_is_none(text: str) -> None:
     with pytest.raises(WrongValue, match=r"expected a list such as 128,64 or \[128,64\], got the text"):
         read_text(SIZES, text)
+
+
+def test_a_strategy_is_the_jobs_and_no_argument_of_its_program() -> None:
+    (error,) = check_args(WORKLOADS["mlp"], {"strategy": "ps"}, ("args",))
+    assert error.message.startswith("the strategy is the job's")
+    (error,) = check_args(WORKLOADS["perceptron"], {"strategy": "ps"}, ("args",))
+    assert error.message.startswith("unknown argument 'strategy'")
