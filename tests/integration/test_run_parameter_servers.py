@@ -4,6 +4,7 @@ Few runs with many assertions each, since a start of TensorFlow takes seconds.
 """
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -70,8 +71,10 @@ def number_of(run: Run) -> int:
 
 def address(run: Run, replica: str, attempt: int) -> str:
     """Where a server says that it serves."""
-    found = wait_until(lambda: run.log(replica, attempt).rpartition(" serves at ")[2], replica, LIMIT)
-    return found.split()[0]
+    (found,) = wait_until(
+        lambda: re.findall(r" serves at (\S+)\n", run.log(replica, attempt)), f"{replica} to serve", LIMIT
+    )
+    return str(found)
 
 
 def served(launch: Launcher, epochs: int, **spec: Any) -> Path:
@@ -137,22 +140,22 @@ def test_a_stop_saves_what_the_servers_hold_and_a_resume_goes_on_there(launch: L
 def test_a_loop_of_ones_own_goes_on_while_a_worker_is_killed(launch: Launcher) -> None:
     """The workers have no program of their own, the parameter server has one."""
 
-    def runs(*command: str) -> dict[str, Any]:
-        return {"template": {"spec": {"containers": [{"name": "tensorflow", "command": list(command)}]}}}
+    def container(**words: object) -> dict[str, Any]:
+        return {"template": {"spec": {"containers": [{"name": "tensorflow", **words}]}}}
 
     script = str(ROOT / "examples" / "parameter_server.py")
     job = launch.job(
         0,
         {
             "strategy": "ParameterServer",
-            "template": None,
             "replicaSpecs": {
-                "chief": runs("python", script, "--epochs", "100"),
+                "chief": container(command=["python", script, "--epochs", "100"]),
                 "worker": {"replicas": 2},
-                "ps": runs("python", "-c", OWN_SERVER),
+                "ps": container(command=["python", "-c", OWN_SERVER]),
             },
             "instrument": {},
-        },
+        }
+        | container(),
     )
     run = launch(str(job))
     wait_until(lambda: run.status and step_of(run) >= 28, "step 28", LIMIT)

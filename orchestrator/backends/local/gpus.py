@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.api.types import JobSpec
+from orchestrator.api.types import JobSpec, Role, Strategy
 from orchestrator.core import membership
 from orchestrator.core.plan import ReplicaPlan
 
@@ -58,7 +58,7 @@ def share(spec: JobSpec, replicas: tuple[ReplicaPlan, ...], devices: tuple[str, 
         )
     if len(replicas) == 1 and replicas[0].gpus is None:
         return Shares({replicas[0].name: devices})
-    trainers = [one for one in replicas if membership.is_trainer(one.role)]
+    trainers = [one for one in replicas if _computes(spec, one.role)]
     each = len(devices) // len(trainers)
     wishes_of = {one.name: each if one.gpus is None else one.gpus for one in trainers}
     if sum(wishes_of.values()) > len(devices) or (not each and not any(one.gpus for one in trainers)):
@@ -67,13 +67,20 @@ def share(spec: JobSpec, replicas: tuple[ReplicaPlan, ...], devices: tuple[str, 
     return Shares(_dealt(wishes_of, devices))
 
 
+def _computes(spec: JobSpec, role: Role) -> bool:
+    """With parameter servers the workers alone do the steps; others get what they ask for, if it is there."""
+    if spec.strategy is Strategy.PARAMETER_SERVER:
+        return role is Role.WORKER
+    return membership.is_trainer(role)
+
+
 def _too_few(wishes: Mapping[str, int], devices: tuple[str, ...]) -> str:
     wanted = max(sum(wishes.values()), len(wishes))
     return f"{len(devices)} GPUs for {len(wishes)} replicas that need {wanted}: all run on the CPU"
 
 
 def _dealt(wishes: Mapping[str, int], devices: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
-    """In order; whoever comes too late (the evaluator) gets none."""
+    """In order; whoever comes too late (the evaluator, say) gets none."""
     dealt, start = {}, 0
     for name, count in wishes.items():
         dealt[name] = devices[start : start + count] if start + count <= len(devices) else ()

@@ -8,11 +8,13 @@ from orchestrator.backends.local import gpus
 from orchestrator.core import plan
 
 
-def shares(replica_specs: dict[str, object], devices: tuple[str, ...]) -> gpus.Shares:
+def shares(
+    replica_specs: dict[str, object], devices: tuple[str, ...], strategy: str = "MultiWorkerMirrored"
+) -> gpus.Shares:
     job = msgspec.convert(
         {
             "metadata": {"name": "a", "uid": "u"},
-            "spec": {"workload": {"name": "cnn"}, "replicaSpecs": replica_specs},
+            "spec": {"workload": {"name": "cnn"}, "strategy": strategy, "replicaSpecs": replica_specs},
         },
         TensorFlowJob,
     )
@@ -52,6 +54,14 @@ def test_too_few_means_nobody_gets_one(specs: dict[str, object]) -> None:
     found = shares(specs, ("0", "1"))
     assert set(values(found, "chief-0", "worker-0")) == {""}
     assert "all run on the CPU" in found.note
+
+
+def test_with_parameter_servers_the_workers_share_and_others_get_what_they_ask_for() -> None:
+    specs: dict[str, object] = {"chief": {}, "worker": {"replicas": 2}, "ps": {"replicas": 3}}
+    found = shares(specs, ("0", "1", "2", "3"), "ParameterServer")
+    assert values(found, "worker-0", "worker-1", "chief-0", "ps-2") == ["0,1", "2,3", "", ""]
+    found = shares(specs | {"chief": {"gpus": 1}, "worker": {"gpus": 2}}, ("0", "1", "2"), "ParameterServer")
+    assert values(found, "chief-0", "worker-0", "ps-0") == ["2", "0,1", ""]
 
 
 def test_the_evaluator_gets_what_is_left_over() -> None:

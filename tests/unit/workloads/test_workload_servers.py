@@ -46,7 +46,7 @@ def test_the_command_line_may_insist_on_a_strategy(words: list[str], wish: str) 
 def test_it_is_no_argument_of_a_single_process_and_has_its_own_words() -> None:
     with pytest.raises(UsageError, match="unknown argument 'strategy'"):
         parse(["perceptron", "--strategy=ps"])
-    with pytest.raises(UsageError, match=r"did you mean|auto, mirrored, ps"):
+    with pytest.raises(UsageError, match="unknown value 'parameter'"):
         parse_strategy(["mlp", "--strategy=parameter"])
     assert "--strategy" in render_help(["rnn"])
     assert "--strategy" not in render_help(["perceptron"])
