@@ -13,7 +13,6 @@ import os
 import signal
 import socket
 import sys
-import threading
 import time
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, NoReturn, Optional
@@ -49,18 +48,27 @@ class Task:
 
 
 class _Bell:
-    """Rung by a signal. Why no Event? The handler may run while its own thread holds the lock in one."""
+    """Rung by SIGTERM, which the interpreter itself writes into a pipe.
+
+    Why neither an Event nor a Lock? A signal that comes just before its thread begins to wait wakes it from neither,
+    and a handler may run while its own thread holds the lock in an Event.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._lock.acquire()
+        self._read, self._write = os.pipe()
+        os.set_blocking(self._write, False)
 
-    def ring(self, *_: object) -> None:
-        with contextlib.suppress(RuntimeError):  # rung before
-            self._lock.release()
+    def listen(self) -> None:
+        """Outside the main thread Python cannot, and SIGTERM goes on ending the process."""
+        with contextlib.suppress(ValueError):
+            signal.signal(signal.SIGTERM, lambda *_: None)
+            signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+
+    def ring(self) -> None:
+        os.write(self._write, b"!")
 
     def wait(self) -> None:
-        self._lock.acquire()
+        os.read(self._read, 1)
 
 
 def serve() -> None:
@@ -83,8 +91,7 @@ def read_task(environ: Mapping[str, str]) -> Optional[Task]:
 
 def _serve(task: Task) -> NoReturn:
     told = _Bell()
-    with contextlib.suppress(ValueError):  # outside the main thread SIGTERM goes on ending the process
-        signal.signal(signal.SIGTERM, told.ring)
+    told.listen()
     if was_asked():
         told.ring()
     server = _start(task)
