@@ -17,7 +17,7 @@ from orchestrator.agent import linux
 from orchestrator.agent.config import ConfigError, parse
 from orchestrator.agent.loop import Loop
 from orchestrator.agent.process import kill_everything
-from orchestrator.protocol.agent_environment import TERMINATION_LOG
+from orchestrator.protocol.agent_environment import SOCKET_DIR, TERMINATION_LOG
 from orchestrator.protocol.termination import LastWords, encode
 
 EXIT_WRONG_CONFIG = 2
@@ -34,8 +34,7 @@ def main(environ: Dict[str, str], argv: Sequence[str] = ()) -> int:
         linux.leave_terminal()
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         if config.socket_dir:
-            with suppress(FileExistsError):
-                os.mkdir(config.socket_dir, 0o700)
+            _make(config.socket_dir)
         loop = Loop(config)
         code = loop.run()
         _leave(environ, loop.last_words())
@@ -50,6 +49,16 @@ def main(environ: Dict[str, str], argv: Sequence[str] = ()) -> int:
         sys.stderr.flush()
         _leave(environ, LastWords(error=f"{type(error).__name__}: {error}"))
         return EXIT_INTERNAL
+
+
+def _make(folder: str) -> None:
+    """For the agent's own user alone. Raises ConfigError."""
+    try:
+        os.mkdir(folder, 0o700)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise ConfigError(f"{SOCKET_DIR} is {folder!r}, which cannot be made: {error}") from error
 
 
 def _leave(environ: Dict[str, str], words: LastWords) -> None:

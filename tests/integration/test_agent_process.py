@@ -117,6 +117,11 @@ def test_modules_in_the_current_directory_are_not_the_agents(tmp_path: Path) -> 
     [
         ({}, main.EXIT_WRONG_CONFIG, "agent: TFO_AGENT_ROLE is not set"),
         ({names.PARENT_FD: "999"}, main.EXIT_INTERNAL, "Bad file descriptor"),
+        (
+            {names.SOCKET_DIR: "/nowhere/run"},
+            main.EXIT_WRONG_CONFIG,
+            "agent: TFO_AGENT_SOCKET_DIR is '/nowhere/run', which cannot be made: [Errno 2]",
+        ),
     ],
 )
 def test_an_agent_that_cannot_begin_says_why(variables: dict[str, str], code: int, message: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -323,7 +324,9 @@ async def test_who_has_no_hook_finds_no_json(bench: Bench) -> None:
 
 
 async def test_a_tf_config_that_cannot_be_written_ends_the_program_and_not_the_agent(bench: Bench) -> None:
-    agent = await bench.start(python("print('never')"), **{names.SOCKET_DIR: str(bench.directory / "gone")})
+    folder = bench.directory / "gone"
+    agent = await bench.start(python("print('never')"), **{names.SOCKET_DIR: str(folder)})
+    shutil.rmtree(folder)
     bench.want(agent, large())
     seen = await bench.ended(agent)
     assert (seen.exit_code, seen.connected) == (126, True)
