@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 from orchestrator.backends.kubernetes.backend import KubernetesBackend
+from orchestrator.controller.pulse import Pulse
 from orchestrator.controller.queue import Queue
 from orchestrator.metrics.histogram import TURN_SECONDS, GrowingHistogram
 from orchestrator.metrics.points import Point
@@ -46,7 +47,9 @@ class Numbers:
         backend: KubernetesBackend,
         requests: Requests,
         lost: Callable[[], int],
+        pulse: Pulse,
     ) -> None:
+        self._pulse = pulse
         self._queue, self._workers, self._backend = queue, workers, backend
         self._requests, self._lost = requests, lost
         self.lease = ""
@@ -58,6 +61,7 @@ class Numbers:
             *self._of_turns(),
             *self._requests.points(),
             *self._of_caches(),
+            *self._pulse.points(),
             Point("leader_election_master_status", (self.lease,), float(self.is_leading())),
             Point("tfo_events_lost_total", (), self._lost()),
         ]

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 import socket
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
@@ -29,10 +30,11 @@ from orchestrator.controller.leader import ElectionThread, Elector, Fenced, Lead
 from orchestrator.controller.logs import LOGGER, say
 from orchestrator.controller.numbers import Numbers, Requests
 from orchestrator.controller.options import SERVER_NAME, Options
+from orchestrator.controller.pulse import Pulse
 from orchestrator.controller.queue import Queue
 from orchestrator.controller.reconcile import Reconciler
 from orchestrator.coordinator.authentication import PodAuthenticator
-from orchestrator.coordinator.certificates import Authority, make_authority, make_identity
+from orchestrator.coordinator.certificates import SERVER_DAYS, Authority, make_authority, make_identity
 from orchestrator.coordinator.server import Coordinator
 from orchestrator.core import names
 from orchestrator.core.actions import Decision, Event, EventType, Reason
@@ -45,6 +47,7 @@ from orchestrator.protocol.messages import Report
 
 PROGRESS_LOOK_SECONDS = 1.0
 CLOSE_SECONDS = 5.0
+LEAD_SECONDS = SERVER_DAYS * 86400 / 2
 _FOR_EVER = 10 * 365 * 86400.0
 
 
@@ -73,7 +76,9 @@ class Program:
         self.queue = Queue(self._turn, self._failed, options.workers)
         requests = Requests(api.server)
         api.observer = requests.observe
-        self._own = Numbers(self.queue, options.workers, self.backend, requests, lambda: self.events.lost)
+        self._pulse = Pulse(time.monotonic)
+        lost = partial(getattr, self.events, "lost")
+        self._own = Numbers(self.queue, options.workers, self.backend, requests, lost, self._pulse)
         self._own.lease, self._own.is_leading = options.lease_name, self.leadership.is_held
         self._reconciler: Reconciler | None = None
         self._lead = asyncio.Event()
@@ -93,7 +98,8 @@ class Program:
         async with AsyncExitStack() as stack:
             self._serve(stack)
             tasks = [
-                asyncio.ensure_future(one) for one in (self.backend.run(), self.events.run(), self._main())
+                asyncio.ensure_future(one)
+                for one in (self._pulse.run(), self.backend.run(), self.events.run(), self._main())
             ]
             stack.push_async_callback(_end, tasks)
             done, _ = await asyncio.wait((self._ending, *tasks), return_when=asyncio.FIRST_COMPLETED)
@@ -104,7 +110,7 @@ class Program:
     def _serve(self, stack: AsyncExitStack) -> None:
         host, port = self.options.metrics_bind
         exporter = Exporter(self.store, utc_now, self._numbers, others=self._own.points)
-        server = serve(exporter, host, port, asked=True)
+        server = serve(exporter, host, port, asked=True, is_healthy=self._pulse.is_alive)
         stack.callback(server.close)
         self._server = server
         server.set_ready(False)
@@ -118,6 +124,7 @@ class Program:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.queue.run())
             group.create_task(self._watch_progress())
+            group.create_task(hand_over_after(LEAD_SECONDS, self.stop))
 
     # --- leading
 
@@ -283,6 +290,13 @@ class Program:
         return AgentNumbers(
             connected=counts.connected, messages=counts.messages, auth_failures=counts.denials
         )
+
+
+async def hand_over_after(seconds: float, stop: Callable[[], None]) -> None:
+    """The next leader makes itself a new certificate, long before this one is too old."""
+    await asyncio.sleep(seconds)
+    say(logging.INFO, "handing over: the certificate of this leader is half its life old")
+    stop()
 
 
 async def _end(tasks: Sequence[asyncio.Future[None]]) -> None:

@@ -18,7 +18,7 @@ from orchestrator.metrics.points import Point
 from orchestrator.metrics.registry import EVERY, METRICS, Kind, MetricSpec
 from orchestrator.metrics.runlog import replace_file
 from orchestrator.metrics.samples import AgentSource, Histogram
-from orchestrator.metrics.server import MetricsServer, Rendered, listen
+from orchestrator.metrics.server import Healthy, MetricsServer, Rendered, listen
 from orchestrator.metrics.store import Store
 
 DEFAULT_PORT = 9400
@@ -75,11 +75,16 @@ class Exporter:
 
 
 def serve(
-    exporter: Exporter, host: str = "127.0.0.1", port: int = DEFAULT_PORT, *, asked: bool = False
+    exporter: Exporter,
+    host: str = "127.0.0.1",
+    port: int = DEFAULT_PORT,
+    *,
+    asked: bool = False,
+    is_healthy: Healthy = lambda: True,
 ) -> MetricsServer:
     """Serves from a thread until `close`. A port that is taken is an OSError if it was asked for, else the next free
     one is used."""
-    return MetricsServer(listen(host, port, asked=asked), exporter.render)
+    return MetricsServer(listen(host, port, asked=asked), exporter.render, is_healthy)
 
 
 def _accepts_openmetrics(accept: str) -> bool:

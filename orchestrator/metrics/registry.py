@@ -284,6 +284,7 @@ CONTROLLER = Group(
         MetricSpec("tfo_cache_events_total", _C, ("resource",), "Changes that arrived through watches."),
         MetricSpec("tfo_cache_errors_total", _C, ("resource",), "Lists and watches that failed."),
         MetricSpec("tfo_events_lost_total", _C, (), "Kubernetes Events that could not be written."),
+        MetricSpec("tfo_event_loop_lag_seconds", _H, (), "How late a beat of the event loop is.", "seconds"),
     ),
 )
 

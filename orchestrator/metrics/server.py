@@ -30,6 +30,7 @@ class Rendered(msgspec.Struct, frozen=True):
 
 Render = Callable[[str], Rendered]
 """Renders the metrics for an Accept header."""
+Healthy = Callable[[], bool]
 
 
 def listen(host: str, port: int, *, asked: bool) -> socket.socket:
@@ -60,11 +61,11 @@ def _bound(host: str, port: int) -> socket.socket:
 
 
 class MetricsServer:
-    """Serves until `close`."""
+    """Serves until `close`. `is_healthy`: what /healthz says; asked from threads of the server's."""
 
-    def __init__(self, bound: socket.socket, render: Render) -> None:
+    def __init__(self, bound: socket.socket, render: Render, is_healthy: Healthy = lambda: True) -> None:
         self.host, self.port = bound.getsockname()[:2]
-        self._server = _Server(bound, render)
+        self._server = _Server(bound, render, is_healthy)
         self._is_closing = threading.Event()
         self._thread = threading.Thread(target=self._accept, name="metrics", daemon=True)
         self._thread.start()
@@ -97,11 +98,12 @@ class MetricsServer:
 
 
 class _Server(HTTPServer):
-    def __init__(self, bound: socket.socket, render: Render) -> None:
+    def __init__(self, bound: socket.socket, render: Render, is_healthy: Healthy) -> None:
         super().__init__(bound.getsockname()[:2], _Handler, bind_and_activate=False)
         self.socket.close()
         self.socket = bound
         self.render = render
+        self.is_healthy = is_healthy
         self.is_ready = True
         self._slots = threading.BoundedSemaphore(MAX_CLIENTS)
 
@@ -148,11 +150,9 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/metrics":
             return self._metrics()
         if path == "/healthz":
-            return HTTPStatus.OK, Rendered(_PLAIN, b"ok\n")
-        if path == "/readyz" and self.server.is_ready:
-            return HTTPStatus.OK, Rendered(_PLAIN, b"ok\n")
+            return _said(self.server.is_healthy(), "the event loop does not turn")
         if path == "/readyz":
-            return HTTPStatus.SERVICE_UNAVAILABLE, Rendered(_PLAIN, b"not ready\n")
+            return _said(self.server.is_ready, "not ready")
         return HTTPStatus.NOT_FOUND, Rendered(_PLAIN, b"try /metrics, /healthz or /readyz\n")
 
     def _metrics(self) -> tuple[HTTPStatus, Rendered]:
@@ -177,3 +177,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Nothing: the terminal belongs to the run."""
+
+
+def _said(is_good: bool, otherwise: str) -> tuple[HTTPStatus, Rendered]:
+    if is_good:
+        return HTTPStatus.OK, Rendered(_PLAIN, b"ok\n")
+    return HTTPStatus.SERVICE_UNAVAILABLE, Rendered(_PLAIN, f"{otherwise}\n".encode())

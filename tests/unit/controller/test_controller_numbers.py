@@ -1,11 +1,13 @@
 """What the controller counts of itself comes out under the names that dashboards know."""
 
 import asyncio
+import time
 from datetime import UTC, datetime
 
 from orchestrator.backends.kubernetes.backend import KubernetesBackend
 from orchestrator.backends.kubernetes.settings import Settings
 from orchestrator.controller.numbers import Numbers, Requests
+from orchestrator.controller.pulse import Pulse
 from orchestrator.controller.queue import Queue
 from orchestrator.metrics.exporter import Exporter
 from orchestrator.metrics.registry import OF_CONTROLLER
@@ -31,7 +33,7 @@ async def rendered() -> str:
     )
     requests = Requests("https://host:6443")
     requests.observe("GET", "200", 0.02)
-    numbers = Numbers(queue, 16, backend, requests, lambda: 3)
+    numbers = Numbers(queue, 16, backend, requests, lambda: 3, Pulse(time.monotonic))
     numbers.lease, numbers.is_leading = "lease", lambda: True
     task = asyncio.create_task(queue.run())
     queue.add("good")

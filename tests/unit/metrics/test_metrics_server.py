@@ -66,6 +66,18 @@ def test_readiness_can_be_withdrawn(server: MetricsServer) -> None:
     assert ask(server, "GET", "/healthz")[0] == 200
 
 
+def test_healthy_is_who_says_so() -> None:
+    healthy = [True]
+    server = MetricsServer(listen("127.0.0.1", 0, asked=False), render, lambda: healthy[0])
+    try:
+        assert ask(server, "GET", "/healthz")[:2] == (200, "ok\n")
+        healthy[0] = False
+        assert ask(server, "GET", "/healthz")[:2] == (503, "the event loop does not turn\n")
+        assert ask(server, "GET", "/metrics")[0] == 200
+    finally:
+        server.close()
+
+
 def test_garbage_is_answered_and_does_no_harm(server: MetricsServer) -> None:
     with socket.create_connection((server.host, server.port), timeout=10) as client:
         client.sendall(b"\x00\xff garbage\r\n\r\n")
