@@ -59,13 +59,22 @@ def suspend(turn: Turn) -> Decision | None:
         message = policies.describe(_requested_end(turn, Cause.SUSPEND))
         entered = status.enter(turn.status, Phase.SUSPENDED, Reason.SUSPENDED, message, turn.now)
         entered = replace(entered, sides=_closed_sides(turn))
-        events = (Event(type=EventType.NORMAL, reason=Reason.SUSPENDED, message=message),)
+        if not _is_told(turn):
+            events = (Event(type=EventType.NORMAL, reason=Reason.SUSPENDED, message=message),)
     gone = tuple(
         DeleteReplica(role=one.role, index=one.index, uid=one.uid, grace_seconds=int(SAVE_SECONDS))
         for one in turn.seen.replicas
         if not one.deleting
     )
     return Decision(status=entered, actions=gone, events=events)
+
+
+def _is_told(turn: Turn) -> bool:
+    """The end of the attempt was the news."""
+    if not turn.status.attempts or turn.status.attempts[-1].cause is not Cause.SUSPEND:
+        return False
+    resumed = turn.status.resume_time
+    return resumed is None or resumed < turn.status.attempts[-1].end_time
 
 
 def begin(turn: Turn, attempt: Attempt, cause: Cause, member: str = "") -> Decision:

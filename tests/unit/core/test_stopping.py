@@ -149,6 +149,16 @@ def test_suspension_saves_ends_and_deletes_and_resumes_as_if_nothing_happened() 
     assert Reason.RESUMED in world.reasons()
 
 
+def test_every_suspension_is_told_once() -> None:
+    world = World().running()
+    suspend(world).go()
+    assert world.reasons().count(Reason.SUSPENDED) == 1
+    suspend(world, False).step(5)
+    suspend(world).step(5)
+    assert world.phase() is Phase.SUSPENDED
+    assert world.reasons().count(Reason.SUSPENDED) == 2, "no attempt was open: the phase is the news"
+
+
 def test_suspended_replicas_get_time_and_are_deleted_once() -> None:
     world = World()
     world.create("chief-0")
