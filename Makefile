@@ -20,9 +20,14 @@ UPGRADE ?=
 FULLY_COVERED := orchestrator/api/*,orchestrator/core/*,orchestrator/agent/decide.py
 TRAVELLING := orchestrator/agent orchestrator/protocol orchestrator/train
 
+KIND_NAME := tf-orchestrator
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' orchestrator/version.py)
+# Of Debian: what a node of a cluster runs on.
+E2E_PACKAGES := containerd runc containernetworking-plugins debootstrap busybox-static iproute2 iptables conntrack socat
+
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install demo test test-fast test-slow test-cluster cluster-tools generate agent-zip lint fmt build clean lock bench
+.PHONY: help install demo test test-fast test-slow test-cluster test-e2e e2e-packages kind-up kind-down cluster-tools generate agent-zip lint fmt build clean lock bench
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,16 +58,39 @@ test: ## Everything that must hold: lint, fast tests, slow tests, tests on a Kub
 	done; echo "make test:$${took%,}"
 
 test-fast: $(INSTALLED) ## Tests that take milliseconds each, and the coverage that must be whole
-	$(BIN)/python -m pytest -m 'not process and not cluster and not tensorflow and not benchmark' --cov --cov-report= \
+	$(BIN)/python -m pytest -m 'not process and not cluster and not tensorflow and not e2e and not benchmark' --cov --cov-report= \
 	  --durations=10 --durations-min=1 $(PYTEST_ARGS)
 	$(BIN)/python -m coverage report --include='$(FULLY_COVERED)' --fail-under=100 --precision=2
 
 test-slow: $(INSTALLED) ## Tests on real processes, TensorFlow and Prometheus
-	$(BIN)/python -m pytest -m '(process or tensorflow) and not cluster and not benchmark' \
+	$(BIN)/python -m pytest -m '(process or tensorflow) and not cluster and not e2e and not benchmark' \
 	  --durations=20 --durations-min=5 $(PYTEST_ARGS)
 
 test-cluster: cluster-tools ## Tests on a real Kubernetes control plane, without root and without a node
-	$(BIN)/python -m pytest -m 'cluster and not benchmark' --durations=10 --durations-min=5 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m 'cluster and not e2e and not benchmark' --durations=10 --durations-min=5 $(PYTEST_ARGS)
+
+test-e2e: cluster-tools e2e-packages ## Tests in the pods of a real cluster, made on this machine (root)
+	$(BIN)/python -m pytest -m 'e2e and not benchmark' --durations=10 --durations-min=5 $(PYTEST_ARGS)
+
+# Only what is missing is installed.
+e2e-packages: ## Install the Debian packages that real nodes need (root)
+	@dpkg --status $(E2E_PACKAGES) >/dev/null 2>&1 || { apt-get --quiet --quiet update && \
+	  DEBIAN_FRONTEND=noninteractive apt-get --quiet --quiet --no-install-recommends install $(E2E_PACKAGES); }
+
+# Where there is Docker: what `make test-e2e` does without it. TFO_TEST_KUBECONFIG=.kind.kubeconfig runs the tests there.
+kind-up: ## A local cluster with kind and Docker, with our images, the CRD and the controller in it
+	kind get clusters | grep -qx $(KIND_NAME) || kind create cluster --name $(KIND_NAME)
+	kind get kubeconfig --name $(KIND_NAME) > .kind.kubeconfig
+	for name in controller agent trainer; do \
+	  docker build --quiet --file docker/$$name/Dockerfile --tag tf-orchestrator/$$name:$(VERSION) . && \
+	  kind load docker-image --name $(KIND_NAME) tf-orchestrator/$$name:$(VERSION) || exit; \
+	done
+	kubectl --kubeconfig .kind.kubeconfig apply -f manifests/crd.yaml
+	kubectl --kubeconfig .kind.kubeconfig apply -f manifests/controller.yaml
+
+kind-down: ## Remove that cluster
+	kind delete cluster --name $(KIND_NAME)
+	rm -f .kind.kubeconfig
 
 # Kubernetes, built from its Go modules into the cache, by version: minutes the first time, nothing after that.
 cluster-tools: $(INSTALLED) ## Build the programs of the Kubernetes that tests run on (once)

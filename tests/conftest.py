@@ -17,8 +17,8 @@ from tests.cluster.fixtures import older_cluster as older_cluster
 from tests.fixtures.leftovers import wait_for_leftovers
 from tests.fixtures.prometheus import prometheus as prometheus
 
-SLOW_MARKS = ("process", "cluster", "tensorflow")
-SECONDS = {"process": 180, "cluster": 180, "tensorflow": 600}
+SLOW_MARKS = ("process", "cluster", "tensorflow", "e2e")
+SECONDS = {"process": 180, "cluster": 180, "tensorflow": 600, "e2e": 300}
 SESSION_VARIABLE = "TESTS_OF_TF_ORCHESTRATOR"
 SECONDS_TO_END = 10
 

@@ -1,6 +1,7 @@
 """A control plane of a real Kubernetes on loopback: etcd, API server, controller manager; no node, no root.
 
-Fixtures of `tests/cluster/fixtures.py` start it once for many tests. Seconds to ready; nothing is left after `stop`.
+Fixtures of `tests/cluster/fixtures.py` start it once for many tests, and `nodes` adds real nodes to one that has
+`real_nodes`. Seconds to ready; nothing is left after `stop`.
 """
 
 import socket
@@ -16,16 +17,30 @@ from tests.cluster.processes import Processes, run
 SERVICE_RANGE = "10.96.0.0/16"
 _ADMIN = "admin"
 READY_SECONDS = 90.0
+LOOPBACK = "127.0.0.1"
+# A lost node is seen within seconds instead of minutes.
+_GRACE = ("--node-monitor-grace-period=10s", "--node-monitor-period=1s")
+_TOLERATIONS = (
+    "--default-not-ready-toleration-seconds=3",
+    "--default-unreachable-toleration-seconds=3",
+)
+# Nodes without a kubelet are objects only: nobody renews their leases.
+_NO_NODES = ("--controllers=*,-node-lifecycle-controller,-taint-eviction-controller",)
 
 
 @dataclass
 class ControlPlane:
-    """`folder`: for its files, empty before. `flags`: more of the API server's."""
+    """`folder`: for its files, empty before. `flags`: more of the API server's. `address`: where its clients find it.
+
+    `real_nodes`: with a scheduler, and with the loss of nodes noticed.
+    """
 
     folder: Path
     module: str = tools.NEWEST
     flags: tuple[str, ...] = ()
     audit: bool = False
+    address: str = LOOPBACK
+    real_nodes: bool = False
     _processes: Processes = field(init=False)
     _pki: pki.Pki = field(init=False)
     _programs: Path = field(init=False)
@@ -35,6 +50,18 @@ class ControlPlane:
     def kubeconfig(self) -> Path:
         """Of an administrator, to whom no limit applies."""
         return self.folder / "pki" / f"{_ADMIN}.kubeconfig"
+
+    @property
+    def programs(self) -> Path:
+        return self._programs
+
+    @property
+    def authority(self) -> pki.Pki:
+        return self._pki
+
+    @property
+    def processes(self) -> Processes:
+        return self._processes
 
     @property
     def audit_log(self) -> Path:
@@ -54,18 +81,20 @@ class ControlPlane:
             raise
 
     def _start(self) -> None:
-        etcd, peer, secure, manager = free_ports(4)
-        self.server = f"https://127.0.0.1:{secure}"
+        etcd, peer, secure, manager, scheduler = free_ports(5)
+        self.server = f"https://{self.address}:{secure}"
         self._issue()
         self._start_etcd(etcd, peer)
         self._start_server(etcd, secure)
         self._processes.wait_for(self._is_ready, "the API server is ready", READY_SECONDS)
-        self._start_manager(manager)
+        self._start_client("manager", "kube-controller-manager", manager, *self._manager_flags())
+        if self.real_nodes:
+            self._start_client("scheduler", "kube-scheduler", scheduler)
         self._processes.wait_for(self._has_accounts, "there is a default ServiceAccount", READY_SECONDS)
 
     def stop(self) -> None:
         """etcd last: the API server would wait for it."""
-        self._processes.stop("kube-controller-manager", at_once=True)
+        self._processes.stop("kube-controller-manager", "kube-scheduler", at_once=True)
         self._processes.stop("kube-apiserver", at_once=True)
         self._processes.stop(at_once=True)
 
@@ -76,10 +105,13 @@ class ControlPlane:
         return pki.write_kubeconfig(path, self.server, self.folder / "pki/ca.crt", {"token": token})
 
     def _issue(self) -> None:
-        self._pki.issue("apiserver", "kube-apiserver", hosts=(*pki.SERVER_NAMES, "127.0.0.1", "10.96.0.1"))
+        hosts = (*pki.SERVER_NAMES, LOOPBACK, self.address, "10.96.0.1")
+        self._pki.issue("apiserver", "kube-apiserver", hosts=hosts)
         self._pki.issue(_ADMIN, "tests-admin", pki.MASTERS)
+        self._pki.issue("kubelet-client", "kube-apiserver-kubelet-client", pki.MASTERS)
         self._pki.issue("manager", "system:kube-controller-manager")
-        for name in (_ADMIN, "manager"):
+        self._pki.issue("scheduler", "system:kube-scheduler")
+        for name in (_ADMIN, "manager", "scheduler"):
             self._pki.kubeconfig(name, self.server)
 
     def _start_etcd(self, port: int, peer: int) -> None:
@@ -101,8 +133,12 @@ class ControlPlane:
             "kube-apiserver",
             self._programs / "kube-apiserver",
             f"--etcd-servers=http://127.0.0.1:{etcd}",
-            *("--bind-address=127.0.0.1", f"--secure-port={port}", "--advertise-address=127.0.0.1"),
-            *("--endpoint-reconciler-type=none", f"--service-cluster-ip-range={SERVICE_RANGE}"),
+            *(
+                f"--bind-address={self.address}",
+                f"--secure-port={port}",
+                f"--advertise-address={self.address}",
+            ),
+            f"--service-cluster-ip-range={SERVICE_RANGE}",
             *(
                 "--authorization-mode=Node,RBAC",
                 "--allow-privileged=true",
@@ -113,6 +149,7 @@ class ControlPlane:
             "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
             f"--service-account-key-file={folder / 'sa.pub'}",
             f"--service-account-signing-key-file={folder / 'sa.key'}",
+            *self._node_flags(),
             *audit,
             *self.flags,
         )
@@ -122,22 +159,32 @@ class ControlPlane:
         policy.write_text("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}]\n")
         return (f"--audit-policy-file={policy}", f"--audit-log-path={self.audit_log}")
 
-    def _start_manager(self, port: int) -> None:
+    def _node_flags(self) -> tuple[str, ...]:
+        """How the API server reaches kubelets; it refuses to advertise an address of loopback to anybody."""
+        if not self.real_nodes:
+            return ("--endpoint-reconciler-type=none",)
         folder = self.folder / "pki"
-        self._processes.start(
-            "kube-controller-manager",
-            self._programs / "kube-controller-manager",
-            *(
-                f"--kubeconfig={folder / 'manager.kubeconfig'}",
-                "--bind-address=127.0.0.1",
-                f"--secure-port={port}",
-            ),
-            *("--leader-elect=false", "--use-service-account-credentials=true"),
+        return (
+            f"--kubelet-certificate-authority={folder / 'ca.crt'}",
+            f"--kubelet-client-certificate={folder / 'kubelet-client.crt'}",
+            f"--kubelet-client-key={folder / 'kubelet-client.key'}",
+            "--kubelet-preferred-address-types=InternalIP",
+            *_TOLERATIONS,
+        )
+
+    def _start_client(self, name: str, program: str, port: int, *flags: str) -> None:
+        kubeconfig = f"--kubeconfig={self.folder / 'pki' / name}.kubeconfig"
+        common = (kubeconfig, f"--bind-address={LOOPBACK}", f"--secure-port={port}", "--leader-elect=false")
+        self._processes.start(program, self._programs / program, *common, *flags)
+
+    def _manager_flags(self) -> tuple[str, ...]:
+        folder = self.folder / "pki"
+        return (
+            "--use-service-account-credentials=true",
             f"--service-account-private-key-file={folder / 'sa.key'}",
             f"--root-ca-file={folder / 'ca.crt'}",
             *("--kube-api-qps=300", "--kube-api-burst=300"),
-            # Nodes of these tests are objects only: nobody renews their leases.
-            "--controllers=*,-node-lifecycle-controller,-taint-eviction-controller",
+            *(_GRACE if self.real_nodes else _NO_NODES),
         )
 
     def _is_ready(self) -> bool:

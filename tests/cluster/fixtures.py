@@ -3,11 +3,13 @@
 Imported by tests/conftest.py. With TFO_TEST_KUBECONFIG a cluster that is there already is used instead.
 """
 
+import json
 import os
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,6 +37,10 @@ class Cluster:
     def has(self, namespace: str, what: str) -> bool:
         """`what`: KIND/NAME."""
         return bool(self.kubectl("-n", namespace, "get", what, "--ignore-not-found", "-o", "name"))
+
+    def pod(self, namespace: str, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.kubectl("-n", namespace, "get", "pod", name, "-o", "json"))
+        return found
 
     def install(self) -> None:
         self.kubectl("apply", "-f", str(CRD))

@@ -19,41 +19,48 @@ _CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
+class Layer:
+    """One tar file; where everybody who imports the image has it already, the file may be gone."""
+
+    path: Path
+    digest: str
+    size: int
+
+
+@dataclass(frozen=True)
 class Image:
-    """`layers`: folders whose contents lie over each other. `user`: a number, as Kubernetes wants to be sure."""
+    """`layers`: lie over each other. `user`: a number, as Kubernetes wants to be sure."""
 
     name: str
-    layers: tuple[Path, ...]
+    layers: tuple[Layer, ...]
     entrypoint: tuple[str, ...] = ()
     env: tuple[str, ...] = ("PATH=/usr/local/bin:/usr/bin:/bin",)
     user: str = ""
     working_dir: str = "/"
 
 
-def write(image: Image, target: Path) -> None:
-    """Appears under its name when it is complete."""
+def pack(folder: Path, target: Path, inner: str = ".") -> Layer:
+    """The part `inner` of the folder, under its path there; owned by root, whoever made the files."""
+    flags = ("--numeric-owner", "--owner=0", "--group=0", "--sort=name", "--mtime=@0")
+    subprocess.run(["tar", *flags, "-C", str(folder), "-cf", str(target), inner], check=True)
+    return Layer(target, _digest(target), target.stat().st_size)
+
+
+def write(image: Image, target: Path, known: tuple[Layer, ...] = ()) -> None:
+    """Appears under its name when it is complete. `known`: who imports it has these layers and is not given them."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as name:
-        work = Path(name)
-        layers = [_pack(layer, work / f"{number}.tar") for number, layer in enumerate(image.layers)]
-        whole = work / "image.tar"
+        whole = Path(name) / "image.tar"
         with tarfile.open(whole, "w") as archive:
-            _fill(archive, image, layers)
+            _fill(archive, image, {one.digest for one in known})
         whole.rename(target)
 
 
-def _pack(folder: Path, target: Path) -> Path:
-    """Owned by root, whoever made the files."""
-    flags = ("--numeric-owner", "--owner=0", "--group=0", "--sort=name", "--mtime=@0")
-    subprocess.run(["tar", *flags, "-C", str(folder), "-cf", str(target), "."], check=True)
-    return target
-
-
-def _fill(archive: tarfile.TarFile, image: Image, layers: list[Path]) -> None:
-    blobs = [{"mediaType": _LAYER, "digest": _digest(path), "size": path.stat().st_size} for path in layers]
-    config = _json(_config(image, [str(one["digest"]) for one in blobs]))
+def _fill(archive: tarfile.TarFile, image: Image, known: set[str]) -> None:
+    layers = [{"mediaType": _LAYER, "digest": one.digest, "size": one.size} for one in image.layers]
+    config = _json(_config(image))
     described = {"mediaType": _CONFIG, "digest": _sha(config), "size": len(config)}
-    manifest = _json({"schemaVersion": 2, "mediaType": _MANIFEST, "config": described, "layers": blobs})
+    manifest = _json({"schemaVersion": 2, "mediaType": _MANIFEST, "config": described, "layers": layers})
     names = {
         "io.containerd.image.name": image.name,
         "org.opencontainers.image.ref.name": image.name.rpartition(":")[2],
@@ -63,17 +70,18 @@ def _fill(archive: tarfile.TarFile, image: Image, layers: list[Path]) -> None:
     _add(archive, "index.json", _json({"schemaVersion": 2, "manifests": [entry]}))
     for blob in (config, manifest):
         _add(archive, _place(_sha(blob)), blob)
-    for blob_entry, path in zip(blobs, layers, strict=True):
-        archive.add(path, _place(str(blob_entry["digest"])))
+    for layer in image.layers:
+        if layer.digest not in known:
+            archive.add(layer.path, _place(layer.digest))
 
 
-def _config(image: Image, digests: list[str]) -> dict[str, object]:
+def _config(image: Image) -> dict[str, object]:
     inner: dict[str, object] = {"Env": list(image.env), "WorkingDir": image.working_dir}
     if image.entrypoint:
         inner["Entrypoint"] = list(image.entrypoint)
     if image.user:
         inner["User"] = image.user
-    layers = {"type": "layers", "diff_ids": digests}
+    layers = {"type": "layers", "diff_ids": [one.digest for one in image.layers]}
     return {"architecture": "amd64", "os": "linux", "config": inner, "rootfs": layers}
 
 

@@ -61,7 +61,7 @@ def _built(module: str) -> Path:
     target = cache_folder() / f"{module}-{_key(module)}"
     if target.exists():
         return target
-    with _alone():
+    with alone():
         if not target.exists():
             with tempfile.TemporaryDirectory(dir=cache_folder(), prefix="build-") as name:
                 work = Path(name) / "bin"
@@ -79,7 +79,7 @@ def _key(module: str) -> str:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
+def alone() -> Iterator[None]:
     """Two test runs do not build at the same time."""
     cache_folder().mkdir(parents=True, exist_ok=True)
     with (cache_folder() / "lock").open("w") as file:

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -14,45 +13,19 @@ from orchestrator.api.types import Role
 from orchestrator.metrics.exporter import Exporter, serve
 from orchestrator.metrics.registry import METRICS, Kind
 from orchestrator.metrics.samples import AgentNumbers
-from orchestrator.metrics.server import MetricsServer, listen
+from orchestrator.metrics.server import MetricsServer
 from orchestrator.metrics.store import Store
-from tests.fixtures.prometheus import Prometheus
+from tests.fixtures.prometheus import Prometheus, Server, scraping
 from tests.fixtures.training_reports import KEY, build_report, build_store, fold_training, later
 
 pytestmark = pytest.mark.process
 
-SECONDS_TO_SCRAPE = 60
 CONFIG = """
 global: {{scrape_interval: 1s, scrape_timeout: 1s}}
 scrape_configs:
   - job_name: training
     static_configs: [{{targets: ["{target}"]}}]
 """
-
-
-class Server:
-    """A Prometheus that scrapes one target; `query` asks it for series."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    def query(self, expression: str) -> list[dict[str, str]]:
-        """The labels of each series, with its value under the name `value`."""
-        words = urllib.parse.urlencode({"query": expression})
-        with urllib.request.urlopen(f"{self.url}/api/v1/query?{words}", timeout=10) as response:
-            found = json.load(response)["data"]["result"]
-        return [{**series["metric"], "value": series["value"][1]} for series in found]
-
-    def wait_for(self, expression: str) -> list[dict[str, str]]:
-        deadline = time.monotonic() + SECONDS_TO_SCRAPE
-        while time.monotonic() < deadline:
-            try:
-                if found := self.query(expression):
-                    return found
-            except OSError:
-                pass  # it is still starting
-            time.sleep(0.1)
-        raise AssertionError(f"no answer to {expression} within {SECONDS_TO_SCRAPE} s")
 
 
 @pytest.fixture
@@ -79,21 +52,8 @@ def endpoint(exporter: Exporter) -> Iterator[MetricsServer]:
 def server(prometheus: Prometheus, endpoint: MetricsServer, tmp_path: Path) -> Iterator[Server]:
     config = tmp_path / "prometheus.yml"
     config.write_text(CONFIG.format(target=f"{endpoint.host}:{endpoint.port}"))
-    with listen("127.0.0.1", 0, asked=False) as free:
-        port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [
-            prometheus.server,
-            f"--config.file={config}",
-            f"--storage.tsdb.path={tmp_path / 'data'}",
-            f"--web.listen-address=127.0.0.1:{port}",
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    yield Server(f"http://127.0.0.1:{port}")
-    process.terminate()
-    process.wait(30)
+    with scraping(prometheus, config, tmp_path) as found:
+        yield found
 
 
 def test_a_real_prometheus_finds_what_it_should(server: Server, store: Store) -> None:

@@ -43,6 +43,7 @@ def make_room(world: World) -> None:
         world.make_room(name)
 
 
+@pytest.mark.timeout(240)  # seconds, but a minute where other work shares the processors
 def test_bad_history_06_controller_upgrade_with_1000_pods() -> None:
     """999 train and one came too late and waits. Agents come back one by one; until then nobody's absence matters."""
     slow = Script(step_seconds=60.0, start_seconds=5.0, save_every=1000)
@@ -63,6 +64,7 @@ def test_bad_history_06_controller_upgrade_with_1000_pods() -> None:
     assert len(world.ledger.starts) == len(world.living) == 999
 
 
+@pytest.mark.timeout(240)  # seconds, but a minute where other work shares the processors
 def test_bad_history_06_upgrade_while_an_attempt_is_about_to_open() -> None:
     """Two have waited minutes for the third: to a new leader they are not stuck, only not back yet."""
     world = World(make_job(gang(3, chief=False)), SHORT)
@@ -79,6 +81,7 @@ def test_bad_history_06_upgrade_while_an_attempt_is_about_to_open() -> None:
     assert set(before[:2]) < set(world.ledger.starts.values())
 
 
+@pytest.mark.timeout(240)  # seconds, but a minute where other work shares the processors
 def test_bad_history_06_nobody_is_left_out_for_coming_back_late() -> None:
     world = World(make_job(gang(3, chief=False, least=1)), SHORT)
     world.advance(8)
@@ -90,6 +93,7 @@ def test_bad_history_06_nobody_is_left_out_for_coming_back_late() -> None:
     assert [one.name for one in world.ledger.records[2].members] == ["worker-0", "worker-1"]
 
 
+@pytest.mark.timeout(240)  # seconds, but a minute where other work shares the processors
 def test_bad_history_06_a_drain_right_after_the_upgrade_still_saves() -> None:
     """The agent of the drained pod is not back yet. That is no death: its peers are asked to save, not killed."""
     world = World(make_job(), Script(steps=60, save_every=50))

@@ -174,7 +174,7 @@ def test_an_archive_of_other_files_is_none_of_numpys(tmp_path: Path) -> None:
 def test_an_array_larger_than_any_memory_is_refused(tmp_path: Path) -> None:
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(
-        header, {"descr": "<f8", "fortran_order": False, "shape": (2**40, 4)}
+        header, {"descr": "<f8", "fortran_order": False, "shape": (2**47, 4)}
     )
     path = rewritten(
         write(tmp_path, x_train=X, y_train=Y), lambda new, one, data: new.writestr(one, header.getvalue())
