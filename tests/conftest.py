@@ -14,6 +14,8 @@ from tests.cluster.fixtures import api as api
 from tests.cluster.fixtures import cluster as cluster
 from tests.cluster.fixtures import namespace as namespace
 from tests.cluster.fixtures import older_cluster as older_cluster
+from tests.fixtures.bare_jobs import bare_world as bare_world
+from tests.fixtures.bare_jobs import lone_controller as lone_controller
 from tests.fixtures.leftovers import wait_for_leftovers
 from tests.fixtures.prometheus import prometheus as prometheus
 

@@ -86,12 +86,16 @@ class Condition(_Struct, frozen=True):
 
 
 class Member(_Struct, frozen=True):
-    """One replica's seat in an attempt: the pod or agent with this UID, under this address (host:port)."""
+    """One replica's seat in an attempt: the pod or agent with this UID, under this address (host:port).
+
+    `succeeded`: its program has done its work, whatever becomes of the pod.
+    """
 
     role: Role
     index: int
     uid: str
     address: str = ""
+    succeeded: bool = False
 
     @property
     def name(self) -> str:

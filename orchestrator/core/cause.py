@@ -78,6 +78,8 @@ def fate_of(turn: Turn, member: Member, run: int) -> MemberFate:
     """What became of this member's program number `run`. `member.uid` may be empty: an agent-less pod not seen yet."""
     if not member.uid:
         return MemberFate(member, Fate.WAITING)
+    if member.succeeded:
+        return MemberFate(member, Fate.SUCCEEDED)
     replica = turn.replicas.get(member.uid)
     if not turn.has_agents:
         return _bare_fate(turn, member, run, replica)

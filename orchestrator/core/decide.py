@@ -9,7 +9,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from orchestrator.api.status import Phase
-from orchestrator.core import ending, opening, running, sides, status, stopping, waiting
+from orchestrator.core import ending, opening, plan, running, sides, status, stopping, waiting
 from orchestrator.core.actions import Decision, Event, EventType, Reason
 from orchestrator.core.observed import Observed
 from orchestrator.core.turn import Turn
@@ -59,7 +59,12 @@ def _begin(turn: Turn) -> tuple[Turn, tuple[Event, ...]]:
         entered = status.enter(recorded, Phase.RESTARTING, Reason.RESUMED, "the job was resumed", turn.now)
         entered = replace(entered, resume_time=turn.now)
     else:
-        entered = status.enter(recorded, Phase.CREATED, Reason.CREATED, "the job was accepted", turn.now)
+        entered = status.enter(recorded, Phase.CREATED, Reason.CREATED, _accepted(turn), turn.now)
     entered = replace(entered, start_time=turn.now)
     event = Event(type=EventType.NORMAL, reason=Reason(entered.reason), message=entered.message)
     return turn.with_status(entered), (event,)
+
+
+def _accepted(turn: Turn) -> str:
+    idle = plan.not_built_yet(turn.spec)
+    return "the job was accepted" + (f"; without effect in this version: {', '.join(idle)}" if idle else "")

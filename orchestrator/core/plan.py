@@ -167,6 +167,16 @@ def container_env(container: JsonObject) -> dict[str, str]:
     return expansion.merge((one["name"], str(one["value"])) for one in given)
 
 
+def not_built_yet(spec: JobSpec) -> tuple[str, ...]:
+    """Fields that are set and read, and do nothing anywhere yet: the job says so when it is accepted."""
+    checks = (
+        ("runPolicy.schedulingPolicy", spec.run_policy.scheduling_policy is not None),
+        ("recovery.warmStart", spec.recovery.warm_start),
+        ("tensorboard.enabled", spec.tensorboard.enabled),
+    )
+    return tuple(path for path, is_set in checks if is_set)
+
+
 def ignored_locally(job: TensorFlowJob) -> tuple[str, ...]:
     """Fields that are set but have no effect on this machine: said once at the start."""
     spec = job.spec

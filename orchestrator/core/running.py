@@ -24,6 +24,7 @@ def go_on(turn: Turn) -> Decision | None:
         return None
     turn, attempt = _seen_pods(turn, attempt)
     gang = fates(turn, stopping.gang_members(turn, attempt), attempt.number)
+    turn, attempt = _with_successes(turn, attempt, gang)
     if attempt.stopping is not None:
         return stopping.go_on(turn, attempt, attempt.stopping, gang)
     turn, attempt, halts = hanging.notice(turn, attempt, gang)
@@ -60,6 +61,16 @@ def _with_uid(turn: Turn, attempt: Attempt, member: Member) -> Member:
     if found is None or not is_new or not membership.is_gang(turn.spec, member.role):
         return member
     return replace(member, uid=found.uid)
+
+
+def _with_successes(turn: Turn, attempt: Attempt, gang: tuple[MemberFate, ...]) -> tuple[Turn, Attempt]:
+    """Recorded, since pods that have ended are deleted, evicted and drained like others."""
+    new = {one.member for one in gang if one.fate is Fate.SUCCEEDED and not one.member.succeeded}
+    if not new:
+        return turn, attempt
+    members = tuple(replace(one, succeeded=True) if one in new else one for one in attempt.members)
+    attempt = replace(attempt, members=members)
+    return turn.with_status(replace(turn.status, attempt=attempt)), attempt
 
 
 def _wait_for_verdict(turn: Turn, attempt: Attempt, judged: Verdict) -> Decision:

@@ -3,7 +3,6 @@
 Called by `decide` and its parts. Pure; a condition's transition time changes only with its status.
 """
 
-from collections.abc import Iterable
 from datetime import datetime
 
 from msgspec.structs import replace
@@ -99,19 +98,22 @@ def replica_statuses(turn: Turn) -> dict[str, ReplicaStatus]:
     for role in Role:
         desired = membership.replicas(turn.spec, role)
         if desired:
-            found[role.value] = _count(turn, desired, [one for one in turn.seen.replicas if one.role is role])
+            found[role.value] = _count(turn, role, desired)
     return found
 
 
-def _count(turn: Turn, desired: int, replicas: Iterable[Replica]) -> ReplicaStatus:
+def _count(turn: Turn, role: Role, desired: int) -> ReplicaStatus:
     """Ready of those that are desired: one that the spec has given up may live on for a while."""
+    replicas = [one for one in turn.seen.replicas if one.role is role]
+    members = turn.attempt.members if turn.attempt else ()
+    gone = [one for one in members if one.role is role and one.succeeded and one.uid not in turn.replicas]
     phases = [one.phase for one in replicas]
     ready = sum(1 for one in replicas if one.index < desired and _is_ready(turn, one))
     return ReplicaStatus(
         desired=desired,
         ready=ready,
         active=sum(not one.is_terminal for one in phases),
-        succeeded=phases.count(ReplicaPhase.SUCCEEDED),
+        succeeded=phases.count(ReplicaPhase.SUCCEEDED) + len(gone),
         failed=phases.count(ReplicaPhase.FAILED),
     )
 

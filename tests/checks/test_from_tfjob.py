@@ -1,11 +1,13 @@
 """The page for users of TFJob: the defaults that it names are those of the types."""
 
+import re
+
 import msgspec
 import pytest
 
 from orchestrator.api.defaults import default
 from orchestrator.api.types import JobSpec, Metadata, ReplicaSpec, ReplicaSpecs, TensorFlowJob
-from tests.checks.source_tree import read
+from tests.checks.source_tree import ROOT, read
 
 PAGE = "docs/explanation/from-tfjob.md"
 
@@ -40,3 +42,14 @@ def test_a_default_is_the_one_of_the_types(field: str, shown: str) -> None:
 def _defaults(struct: msgspec.Struct, prefix: str) -> dict[str, object]:
     names = zip(struct.__struct_encode_fields__, struct.__struct_fields__, strict=True)
     return {prefix + shown: msgspec.to_builtins(getattr(struct, name)) for shown, name in names}
+
+
+def test_every_test_that_the_page_names_is_there() -> None:
+    section = read(PAGE).partition("## Reported there, tested here")[2]
+    named = set(re.findall(r"`(test_\w+)`", section))
+    files = (ROOT / "tests").rglob("test_*.py")
+    there = {
+        name for file in files for name in re.findall(r"^(?:async )?def (test_\w+)", file.read_text(), re.M)
+    }
+    assert len(named) >= 15
+    assert named - there == set()

@@ -7,127 +7,25 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import msgspec
 import pytest
 
-from orchestrator.api.types import JsonObject
 from orchestrator.backends.kubernetes import resources
-from orchestrator.backends.kubernetes.api import ApiError, Request
-from orchestrator.backends.kubernetes.objects import Pod
+from orchestrator.backends.kubernetes.api import Request
 from orchestrator.backends.kubernetes.transport import Transport
 from tests.cluster.fixtures import Cluster
+from tests.fixtures.bare_jobs import ALL, World, env_of
 from tests.fixtures.controllers import QUICK_ELECTION, ControllerProcess
 from tests.fixtures.stand_in_kubelet import StandInKubelet
 
 pytestmark = pytest.mark.cluster
-LIMIT_SECONDS = 40.0
-
-
-@pytest.fixture(scope="module")
-def controller(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControllerProcess]:
-    made = ControllerProcess(
-        cluster.kubeconfig, tmp_path_factory.mktemp("controller"), "--leader-elect=false"
-    )
-    yield made.wait_ready().wait_leading()
-    assert made.stop() == 0
-
-
-class World:
-    """One namespace, its pods' kubelet, and one job."""
-
-    def __init__(self, api: Transport, namespace: str, kubelet: StandInKubelet) -> None:
-        self.api, self.namespace, self.kubelet = api, namespace, kubelet
-
-    async def send(self, request: Request) -> JsonObject:
-        found: JsonObject = msgspec.json.decode((await self.api.send(request)).body)
-        return found
-
-    async def create(self, name: str = "job", **spec: Any) -> None:
-        program = {"containers": [{"name": "tensorflow", "image": "any", "command": ["train"]}]}
-        document = {
-            "apiVersion": "tf-orchestrator.io/v1alpha1",
-            "kind": "TensorFlowJob",
-            "metadata": {"name": name},
-            "spec": {
-                "template": {"spec": program},
-                "recovery": {"agent": "Disabled"},
-                "replicaSpecs": {"chief": {}, "worker": {"replicas": 2}},
-                **spec,
-            },
-        }
-        await self.send(resources.create(resources.JOBS, self.namespace, document))
-
-    async def patch(self, spec: JsonObject, name: str = "job") -> None:
-        await self.send(resources.patch(resources.JOBS, self.namespace, name, {"spec": spec}))
-
-    async def job(self, name: str = "job") -> JsonObject | None:
-        try:
-            return await self.send(resources.get(resources.JOBS, self.namespace, name))
-        except ApiError as error:
-            if error.status != 404:
-                raise
-            return None
-
-    async def status(self, name: str = "job") -> JsonObject:
-        found = await self.job(name)
-        return (found or {}).get("status") or {}
-
-    def pods(self) -> dict[str, Pod]:
-        return {one.metadata.name: one for one in self.kubelet.pods.all()}
-
-    async def until(self, condition: Callable[[], Any], what: str) -> None:
-        """`condition`: of now, may be awaitable."""
-        try:
-            async with asyncio.timeout(LIMIT_SECONDS):
-                while True:
-                    found = condition()
-                    if await found if asyncio.iscoroutine(found) else found:
-                        return
-                    await asyncio.sleep(0.03)
-        except TimeoutError:
-            pytest.fail(
-                f"waited in vain until {what}; {json.dumps(await self.status())}; {list(self.pods())}"
-            )
-
-    async def until_phase(self, phase: str, name: str = "job") -> JsonObject:
-        async def is_so() -> bool:
-            return bool((await self.status(name)).get("phase") == phase)
-
-        await self.until(is_so, f"{name} is {phase}")
-        return await self.status(name)
-
-    async def until_running(self, *names: str, attempt: int = 1) -> None:
-        def are_all() -> bool:
-            found = self.pods()
-            return all(
-                name in found
-                and found[name].status.phase == "Running"
-                and found[name].metadata.deletion_timestamp is None
-                and found[name].metadata.labels["tf-orchestrator.io/attempt"] == str(attempt)
-                for name in names
-            )
-
-        await self.until(are_all, f"{names} run attempt {attempt}")
-
-    async def end(self, name: str, code: int, *, reason: str = "", message: str = "") -> None:
-        await self.kubelet.end(self.pods()[name], code, reason=reason, message=message)
 
 
 @pytest.fixture
-async def world(api: Transport, namespace: str, controller: ControllerProcess) -> AsyncIterator[World]:
-    async with StandInKubelet(api, namespace) as kubelet:
-        yield World(api, namespace, kubelet)
-
-
-ALL = ("job-chief-0", "job-worker-0", "job-worker-1")
-
-
-async def env_of(world: World, name: str) -> dict[str, str]:
-    pod = await world.send(resources.get(resources.PODS, world.namespace, name))
-    return {one["name"]: one.get("value", "") for one in pod["spec"]["containers"][0]["env"]}
+def world(bare_world: World) -> World:
+    return bare_world
 
 
 async def test_a_job_lives_and_succeeds(world: World, cluster: Cluster) -> None:

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from orchestrator.api.status import Cause, JobStatus, Phase
-from orchestrator.api.types import RunPolicy, Strategy, SuccessPolicy
+from orchestrator.api.types import RunPolicy, SchedulingPolicy, Strategy, SuccessPolicy, TensorBoard
 from orchestrator.core.actions import Decision, Reason
 from orchestrator.core.decide import decide
 from orchestrator.core.observed import Disruption, ReplicaPhase, StopRequest
@@ -164,3 +164,14 @@ def test_a_decision_whose_write_was_refused_is_made_again() -> None:
     first = decide(before, world.now)
     assert decide(before, world.now) == first
     assert first.status.restarts == 1
+
+
+def test_what_is_not_built_yet_is_said_when_the_job_is_accepted() -> None:
+    job = make_job(run_policy=RunPolicy(scheduling_policy=SchedulingPolicy()))
+    job = replace(job, spec=replace(job.spec, tensorboard=TensorBoard(enabled=True)))
+    created, *_ = World(job).step().events
+    assert created.message == (
+        "the job was accepted; without effect in this version: runPolicy.schedulingPolicy, tensorboard.enabled"
+    )
+    created, *_ = World().step().events
+    assert created.message == "the job was accepted"

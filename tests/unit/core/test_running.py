@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from orchestrator.api.status import Cause, Phase
-from orchestrator.api.types import Recovery
+from orchestrator.api.types import Recovery, SuccessPolicy
 from orchestrator.core.actions import CreateReplica, DeleteReplica, Reason
 from orchestrator.core.observed import Disruption, ReplicaPhase
 from orchestrator.protocol.messages import ProgramState, Run, SaveAndStop, Stop
@@ -263,3 +263,37 @@ def test_a_bare_attempt_breaks_with_its_first_pod_and_ends_when_the_others_are_g
     world.go()
     assert {one.attempt for one in world.pods.values()} == {2}
     assert {one.phase for one in world.pods.values()} == {ReplicaPhase.RUNNING}
+
+
+# --- members that have done their work
+
+
+@pytest.mark.parametrize("recovery", [Recovery(), WITHOUT_AGENTS], ids=["agents", "bare"])
+@pytest.mark.parametrize("policy", list(SuccessPolicy))
+def test_a_finished_member_stays_finished_when_its_pod_is_deleted(
+    recovery: Recovery, policy: SuccessPolicy
+) -> None:
+    """Asked for in Kubeflow's trainer#2453: completed workers came back after a drain."""
+    world = World(make_job(recovery=recovery, success=policy)).running()
+    world.exit("worker-0", 0)
+    world.step()
+    world.lose("worker-0")
+    world.agents.pop("worker-0", None)
+    world.go(30)
+    assert (world.opened().number, world.status.replica_statuses["worker"].succeeded) == (1, 1)
+    assert "worker-0" not in world.pods, "nobody takes its place"
+    world.exit("worker-1", 0)
+    world.exit("chief-0", 0)
+    world.go()
+    assert (world.phase(), world.status.attempts) == (Phase.SUCCEEDED, ())
+
+
+def test_in_the_next_attempt_it_takes_part_again() -> None:
+    world = World().running()
+    world.exit("worker-0", 0)
+    world.step()
+    world.lose("worker-0")
+    world.exit("chief-0", 1)
+    world.go(30)
+    assert (world.opened().number, [one.succeeded for one in world.opened().members]) == (2, [False] * 3)
+    assert world.state("worker-0") is ProgramState.RUNNING
