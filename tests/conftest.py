@@ -19,6 +19,9 @@ from tests.fixtures.bare_jobs import lone_controller as lone_controller
 from tests.fixtures.leftovers import wait_for_leftovers
 from tests.fixtures.prometheus import prometheus as prometheus
 
+# Processes that tests fork need nothing of gRPC, whose handlers abort in such a child now and then.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
+
 SLOW_MARKS = ("process", "cluster", "tensorflow", "e2e")
 SECONDS = {"process": 180, "cluster": 180, "tensorflow": 600, "e2e": 300}
 SESSION_VARIABLE = "TESTS_OF_TF_ORCHESTRATOR"

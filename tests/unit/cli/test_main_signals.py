@@ -25,7 +25,13 @@ IN_COMMAND = """
 import orchestrator.cli.ps
 orchestrator.cli.ps.ps_command = lambda options: os.kill(os.getpid(), {number}) or print("went on")
 """
-BEGIN = "import os, sys\nsys.argv = ['tfo', 'ps']\n"
+# Where tests run under nohup all but the first would be ignored.
+BEGIN = """
+import os, signal, sys
+for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+    signal.signal(number, signal.SIG_DFL)
+sys.argv = ['tfo', 'ps']
+"""
 END = "from orchestrator.cli.main import main\nsys.exit(main())\n"
 CODES = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGQUIT, 131)]
 
@@ -38,8 +44,6 @@ def struck(script: str) -> "subprocess.CompletedProcess[str]":
         text=True,
         check=False,
         timeout=50,
-        # Where tests run under nohup all would be ignored.
-        preexec_fn=lambda: [signal.signal(number, signal.SIG_DFL) for number, _ in CODES[1:]] and None,
     )
 
 
