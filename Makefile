@@ -70,6 +70,7 @@ test-cluster: cluster-tools ## Tests on a real Kubernetes control plane, without
 	$(BIN)/python -m pytest -m 'cluster and not e2e and not benchmark' --durations=10 --durations-min=5 $(PYTEST_ARGS)
 
 test-e2e: cluster-tools e2e-packages ## Tests in the pods of a real cluster, made on this machine (root)
+	@$(BIN)/python -m tests.cluster.images
 	$(BIN)/python -m pytest -m 'e2e and not benchmark' --durations=10 --durations-min=5 $(PYTEST_ARGS)
 
 # Only what is missing is installed.

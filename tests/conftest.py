@@ -23,7 +23,7 @@ from tests.fixtures.prometheus import prometheus as prometheus
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 
 SLOW_MARKS = ("process", "cluster", "tensorflow", "e2e")
-SECONDS = {"process": 180, "cluster": 180, "tensorflow": 600, "e2e": 300}
+SECONDS = {"process": 180, "cluster": 180, "tensorflow": 600, "e2e": 600}
 SESSION_VARIABLE = "TESTS_OF_TF_ORCHESTRATOR"
 SECONDS_TO_END = 10
 

@@ -1,7 +1,8 @@
 """The images that real nodes run, made without Docker or a registry: controller, trainer, agent and pause.
 
-Called by `nodes`. Debian's base and the packages of the locks are made once into the cache, by the locks' contents;
-our own layer is made anew each time. Needs root, debootstrap and busybox-static (`make e2e-packages`).
+Called by `real_cluster`; `python -m tests.cluster.images` makes the bases beforehand. Debian's base and the packages of
+the locks are made once into the cache, by the locks' contents; our own layer is made anew each time. Needs root,
+debootstrap and busybox-static (`make e2e-packages`).
 """
 
 import hashlib
@@ -39,7 +40,7 @@ class Images:
 
 def make(folder: Path) -> Images:
     """`folder`: for those that hold our own code."""
-    cache = _cached()
+    cache = make_bases()
     layers = {name: _layer(cache, name) for name in ("root", *_KINDS)}
     ours = _own(folder)
     own = []
@@ -58,7 +59,7 @@ def key() -> str:
     return hashlib.sha256(_RECIPE.encode() + locks).hexdigest()[:16]
 
 
-def _cached() -> Path:
+def make_bases() -> Path:
     """Folder with the bases: made now if there is none, which takes minutes."""
     target = tools.cache_folder() / f"images-{key()}"
     with tools.alone():
@@ -68,12 +69,12 @@ def _cached() -> Path:
             )
             with tempfile.TemporaryDirectory(dir=tools.cache_folder(), prefix="images-") as name:
                 work = Path(name)
-                _make_bases(work / "root", work / "made")
+                _fill(work / "root", work / "made")
                 (work / "made").rename(target)
     return target
 
 
-def _make_bases(root: Path, target: Path) -> None:
+def _fill(root: Path, target: Path) -> None:
     """What is kept: the archives, and what their layers are called."""
     target.mkdir()
     packages = ("--variant=minbase", "--include=python3,ca-certificates")
@@ -178,3 +179,7 @@ def _agent(folder: Path) -> Path:
     )
     oci.write(image, folder / "agent.tar")
     return folder / "agent.tar"
+
+
+if __name__ == "__main__":
+    print(make_bases())

@@ -16,7 +16,7 @@ from tests.cluster.real_cluster import RealCluster
 from tests.fixtures.jobs_in_pods import CLAIM, HOME, Job, World, kill_container
 from tests.fixtures.prometheus import Prometheus, scraping
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.e2e
 LEASE = "tf-orchestrator-controller"
 NODE_SECONDS = 150.0
 """Until a lost node's pods are given up (10 s of grace, 30 s of toleration) and the job trains elsewhere."""
