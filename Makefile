@@ -73,12 +73,13 @@ test-e2e: cluster-tools e2e-packages ## Tests in the pods of a real cluster, mad
 	@$(BIN)/python -m tests.cluster.images
 	$(BIN)/python -m pytest -m 'e2e and not benchmark' --durations=10 --durations-min=5 $(PYTEST_ARGS)
 
-# Only what is missing is installed.
+# Only what is missing is installed, and nothing is removed for it (Docker brings a containerd of its own).
 e2e-packages: ## Install the Debian packages that real nodes need (root)
-	@dpkg --status $(E2E_PACKAGES) >/dev/null 2>&1 || { apt-get --quiet --quiet update && \
-	  DEBIAN_FRONTEND=noninteractive apt-get --quiet --quiet --no-install-recommends install $(E2E_PACKAGES); }
+	@[ "$$(dpkg-query --show --showformat='$${db:Status-Abbrev}\n' $(E2E_PACKAGES) 2>/dev/null | grep -c '^ii')" = \
+	  $(words $(E2E_PACKAGES)) ] || { apt-get --quiet update >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get --quiet --yes \
+	  --no-remove --no-install-recommends install $(E2E_PACKAGES) >/dev/null; }
 
-# Where there is Docker: what `make test-e2e` does without it. TFO_TEST_KUBECONFIG=.kind.kubeconfig runs the tests there.
+# Where there is Docker. TFO_TEST_KUBECONFIG=.kind.kubeconfig lets `make test-cluster` use it.
 kind-up: ## A local cluster with kind and Docker, with our images, the CRD and the controller in it
 	kind get clusters | grep -qx $(KIND_NAME) || kind create cluster --name $(KIND_NAME)
 	kind get kubeconfig --name $(KIND_NAME) > .kind.kubeconfig

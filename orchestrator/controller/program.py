@@ -77,8 +77,9 @@ class Program:
         requests = Requests(api.server)
         api.observer = requests.observe
         self._pulse = Pulse(time.monotonic)
-        lost = partial(getattr, self.events, "lost")
-        self._own = Numbers(self.queue, options.workers, self.backend, requests, lost, self._pulse)
+        self._own = Numbers(
+            self.queue, options.workers, self.backend, requests, lambda: self.events.lost, self._pulse
+        )
         self._own.lease, self._own.is_leading = options.lease_name, self.leadership.is_held
         self._reconciler: Reconciler | None = None
         self._lead = asyncio.Event()

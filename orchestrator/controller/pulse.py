@@ -16,21 +16,21 @@ DEAD_SECONDS = 30.0
 
 
 class Pulse:
-    """`clock`: monotonic seconds."""
+    """`clock`: monotonic seconds. `beat_seconds`: between two beats."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
+    def __init__(self, clock: Callable[[], float], beat_seconds: float = BEAT_SECONDS) -> None:
+        self._clock, self._beat_seconds = clock, beat_seconds
         self._last = clock()
         self._late = GrowingHistogram(TURN_SECONDS)
 
     async def run(self) -> None:
         while True:
-            await asyncio.sleep(BEAT_SECONDS)
+            await asyncio.sleep(self._beat_seconds)
             self.beat()
 
     def beat(self) -> None:
         now = self._clock()
-        self._late.observe(now - self._last - BEAT_SECONDS)
+        self._late.observe(now - self._last - self._beat_seconds)
         self._last = now
 
     def is_alive(self) -> bool:

@@ -124,7 +124,9 @@ def _gone_fate(
     if replica is None:
         return MemberFate(member, Fate.ENDED, End(member, Cause.POD_LOST, _heard_until(turn, agent)))
     is_program = not turn.has_agents or _has_passed_on(run, replica, agent)
-    if replica.exit_code == 0 and is_program and replica.disruption is None:
+    # Many programs answer SIGTERM with exit code 0: of a pod that somebody deletes that is no success.
+    was_told = replica.foreign_deletion and not turn.has_agents
+    if replica.exit_code == 0 and is_program and replica.disruption is None and not was_told:
         return MemberFate(member, Fate.SUCCEEDED)
     end = End(
         member=member,

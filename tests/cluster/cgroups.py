@@ -5,11 +5,13 @@ Called by `nodes`. Both layouts: one folder under every controller (version 1), 
 
 import os
 import signal
+import time
 from contextlib import suppress
 from pathlib import Path
 
 _ROOT = Path("/sys/fs/cgroup")
-_OURS = ("cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "systemd")
+_OURS = ("cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "systemd", "unified")
+_KILL_SECONDS = 20.0
 _ENABLED = "+cpu +cpuset +memory +pids +io"
 
 
@@ -25,11 +27,15 @@ def make(name: str) -> None:
 
 
 def kill(name: str) -> None:
-    """Every process in it, until none is left."""
+    """Every process in it, until none is left. Raises RuntimeError for one that does not go."""
+    limit = time.monotonic() + _KILL_SECONDS
     while found := _processes(name):
+        if time.monotonic() > limit:
+            raise RuntimeError(f"processes of {name} do not end: {sorted(found)}")
         for one in found:
             with suppress(ProcessLookupError):
                 os.kill(one, signal.SIGKILL)
+        time.sleep(0.02)
 
 
 def remove(name: str) -> None:
@@ -56,4 +62,4 @@ def _processes(name: str) -> set[int]:
         for path in folder.rglob("cgroup.procs"):
             with suppress(OSError):
                 found |= {int(word) for word in path.read_text().split()}
-    return found
+    return found - {0}  # one of another process namespace, which is none of ours

@@ -80,13 +80,6 @@ def remove_pods(number: int) -> None:
                 _ip("netns", "delete", space.name)
 
 
-def set_link(number: int, *, up: bool) -> None:
-    """Down: the node is alive, and nobody hears of it."""
-    _ip("link", "set", _DEVICE, "up" if up else "down", namespace=name(number))
-    if up:
-        _routes(number, [])
-
-
 def _make_node(number: int, others: list[int]) -> None:
     space = name(number)
     _ip("netns", "add", space)

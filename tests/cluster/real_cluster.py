@@ -4,11 +4,14 @@ Fixtures of `tests/e2e` start it once for all tests; `python -m tests.cluster.re
 Ctrl-C. Needs root and Debian's packages (`make e2e-packages`); one at a time on a machine: its addresses are fixed.
 """
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +21,8 @@ from tests.cluster.images import Images
 from tests.cluster.nodes import Node
 
 COUNT = 2
+EXIT_OBSTACLE = 3
+"""Of `--check`: this machine cannot have real nodes; any other code but 0 is an error."""
 _DNS_PORT = 5353
 # The kubelet changes these for the whole machine.
 _KERNEL = tuple(
@@ -33,7 +38,7 @@ class RealCluster:
     plane: ControlPlane = field(init=False)
     nodes: list[Node] = field(init=False)
     _images: Images = field(init=False)
-    _kernel: dict[Path, str] = field(default_factory=dict)
+    _undo: ExitStack = field(default_factory=ExitStack)
 
     def __post_init__(self) -> None:
         plane = self.folder / "plane"
@@ -48,37 +53,34 @@ class RealCluster:
             raise RuntimeError(
                 f"real nodes need root and {' '.join(absent) or 'no more'}: see `make e2e-packages`"
             )
-        self._kernel = {path: path.read_text() for path in _KERNEL}
-        try:
-            self._start()
-        except BaseException:
-            self.stop()
-            raise
+        made = images.make(self.folder)
+        with ExitStack() as stack:
+            stack.enter_context(_alone())
+            stack.callback(_restore, {path: path.read_text() for path in _KERNEL})
+            stack.callback(network.remove, range(1, COUNT + 1))
+            self._start(made, stack)
+            self._undo = stack.pop_all()
 
     def stop(self) -> None:
-        """Pods end with their nodes; none is asked."""
-        for node in self.nodes:
-            node.stop()
-        if hasattr(self.plane, "_processes"):
-            self.plane.stop()
-        network.remove(range(1, COUNT + 1))
-        for path, value in self._kernel.items():
-            path.write_text(value)
+        """Pods end with their nodes; none is asked. What of it fails keeps nothing else from being removed."""
+        self._undo.close()
 
     def restart(self, node: Node) -> None:
         """One that was lost is there again, with nothing running on it."""
         node.start(self._images)
         node.wait_ready()
 
-    def _start(self) -> None:
-        self._images = images.make(self.folder)
+    def _start(self, made: Images, stack: ExitStack) -> None:
+        self._images = made
         subprocess.run(["mount", "--make-rshared", "/"], check=True)
         network.make(range(1, COUNT + 1))
         self.plane.start()
+        stack.callback(self.plane.stop)
         self._start_names()
         self.plane.authority.issue("proxy", "system:kube-proxy")
         self.plane.authority.kubeconfig("proxy", self.plane.server)
         for node in self.nodes:
+            stack.callback(node.stop)
             node.start(self._images)
         for node in self.nodes:
             node.wait_ready()
@@ -98,6 +100,22 @@ class RealCluster:
         self.plane.kubectl(
             "apply", "-f", "-", stdin=_SERVICE.format(address=nodes.DNS, host=network.HOST, port=_DNS_PORT)
         )
+
+
+def _restore(values: dict[Path, str]) -> None:
+    for path, value in values.items():
+        path.write_text(value)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Its names and addresses are fixed: a second cluster would take the first one's for leftovers."""
+    with (tools.cache_folder() / "real-cluster.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RuntimeError("another real cluster runs on this machine; one at a time") from None
+        yield
 
 
 _COREFILE = """\
@@ -154,7 +172,7 @@ def main(words: list[str]) -> int:
     if words == ["--check"]:
         found = obstacle()
         print(found or "real nodes can run here")
-        return 1 if found else 0
+        return EXIT_OBSTACLE if found else 0
     return _stay_up()
 
 

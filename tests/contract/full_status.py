@@ -45,8 +45,8 @@ _CONDITION = Condition(
 _ATTEMPT = Attempt(
     number=2,
     members=(
-        Member(role=Role.CHIEF, index=0, uid="uid-a", address="127.0.0.1:20000"),
-        Member(role=Role.WORKER, index=10, uid="uid-b", address="127.0.0.1:20001"),
+        Member(role=Role.CHIEF, index=0, uid="uid-a", address="127.0.0.1:20000", succeeded=True),
+        Member(role=Role.WORKER, index=10, uid="uid-b", address="127.0.0.1:20001", succeeded=True),
     ),
     start_time=_after(40),
     restore_step=200,

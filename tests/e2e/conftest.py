@@ -1,7 +1,7 @@
 """A real cluster with the controller in it: one start serves all tests of this folder.
 
-With TFO_TEST_KUBECONFIG a cluster that is there already is used, which has our images (`make kind-up`); tests that
-need a node of ours to be lost skip there.
+With TFO_TEST_KUBECONFIG a cluster of this rig's that stays up is used (`python -m tests.cluster.real_cluster`); tests
+that need a node to be lost skip there.
 """
 
 import os

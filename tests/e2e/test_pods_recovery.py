@@ -72,7 +72,7 @@ def test_killed_program_is_started_again_in_the_same_pods(job: Job) -> None:
     ended = last_ended(job)
     assert (ended["cause"], ended["member"], ended["signal"]) == ("ProgramSignal", "worker-1", 9)
     assert ended.get("stepsLost", 0) <= 20 + 1, "what was done since the last save"
-    assert job.status()["restarts"] == restarts + 1
+    assert job.status().get("restarts", 0) == restarts + 1
     assert job.status()["attempt"]["restoreStep"] > 0
     assert job.uids() == before, "no pod was made anew"
     counts = [
@@ -87,8 +87,8 @@ def test_deleted_pod_is_replaced_alone_and_is_a_disruption(job: Job) -> None:
     job.until_trains(attempt + 1)
     after = job.uids()
     assert {name for name in before if before[name] != after[name]} == {"long-worker-0"}
-    assert job.status()["restarts"] == status["restarts"]
-    assert job.status()["disruptions"] == status.get("disruptions", 0) + 1
+    assert job.status().get("restarts", 0) == status.get("restarts", 0)
+    assert job.status().get("disruptions", 0) == status.get("disruptions", 0) + 1
 
 
 @pytest.mark.parametrize("end", ["killed", "told"])
@@ -158,8 +158,8 @@ def test_drained_node_is_a_disruption_and_the_job_goes_on_elsewhere(
         job.until_trains(attempt + 1)
         assert moved <= set(job.places())
         assert victim.name not in job.places().values()
-        assert job.status()["restarts"] == status["restarts"]
-        assert job.status()["disruptions"] > status["disruptions"]
+        assert job.status().get("restarts", 0) == status.get("restarts", 0)
+        assert job.status().get("disruptions", 0) > status.get("disruptions", 0)
     finally:
         installed.kubectl("uncordon", victim.name)
     until_two_are_ready(installed)
@@ -175,8 +175,8 @@ def test_lost_node_is_one_disruption_and_the_job_goes_on_elsewhere(
         job.until_trains(attempt + 1, NODE_SECONDS)
         assert victim.name not in job.places().values()
         now = job.status()
-        assert now["restarts"] == status["restarts"]
-        assert now["disruptions"] == status["disruptions"] + 1
+        assert now.get("restarts", 0) == status.get("restarts", 0)
+        assert now.get("disruptions", 0) == status.get("disruptions", 0) + 1
         assert last_ended(job)["cause"] in ("NodeLost", "AgentLost")
         assert job.attempt == attempt + 1
     finally:

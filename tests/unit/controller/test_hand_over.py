@@ -1,12 +1,17 @@
 """A leader ends in time for the next one to make itself a new certificate."""
 
+import asyncio
+
 from orchestrator.controller.program import LEAD_SECONDS, hand_over_after
 from orchestrator.coordinator.certificates import SERVER_DAYS
 
 
 async def test_it_stops_after_its_time_and_not_before() -> None:
     stopped: list[bool] = []
-    await hand_over_after(0.001, lambda: stopped.append(True))
+    waiting = asyncio.ensure_future(hand_over_after(0.05, lambda: stopped.append(True)))
+    await asyncio.sleep(0)
+    assert stopped == []
+    await waiting
     assert stopped == [True]
 
 

@@ -297,3 +297,16 @@ def test_in_the_next_attempt_it_takes_part_again() -> None:
     world.go(30)
     assert (world.opened().number, [one.succeeded for one in world.opened().members]) == (2, [False] * 3)
     assert world.state("worker-0") is ProgramState.RUNNING
+
+
+@pytest.mark.parametrize("name", ["chief-0", "worker-1"])
+def test_a_pod_that_somebody_deletes_and_that_answers_with_exit_code_0_has_not_succeeded(name: str) -> None:
+    """Seen only when it has ended already, as after a failover."""
+    world = World(make_job(recovery=WITHOUT_AGENTS)).running()
+    world.set(name, deleting=True, foreign_deletion=True)
+    world.exit(name, 0)
+    world.step()
+    world.lose(name)
+    world.go(30)
+    assert (world.phase(), world.opened().number) == (Phase.RUNNING, 2)
+    assert (world.status.restarts, world.status.disruptions) == (0, 1)
