@@ -67,7 +67,9 @@ class Transport:
         await self.close()
 
     async def close(self) -> None:
+        """Sockets are closed in the loop's next turn, which this waits for."""
         await self._session.close()
+        await asyncio.sleep(0)
 
     async def send(self, request: Request, *, seconds: float = REQUEST_SECONDS) -> Response:
         begun, code = monotonic(), "<error>"
@@ -96,6 +98,9 @@ class Transport:
                 raise _refusal(answer.status, await answer.read(), answer.headers.get("Retry-After"))
             yield self._lines(answer.content, silence_seconds)
         finally:
+            # A watch that is left says no goodbye: TLS would wait for the server's, and outlive the loop.
+            if answer.connection is not None and answer.connection.transport is not None:
+                answer.connection.transport.abort()
             answer.close()
 
     async def _lines(self, content: "aiohttp.StreamReader", silence_seconds: float) -> AsyncIterator[bytes]:
