@@ -16,6 +16,8 @@ from tests.cluster.processes import Processes, run
 
 SERVICE_RANGE = "10.96.0.0/16"
 _ADMIN = "admin"
+ADMINISTRATOR = "tests-admin"
+"""Its user name."""
 READY_SECONDS = 90.0
 LOOPBACK = "127.0.0.1"
 # A lost node is seen within seconds instead of minutes.
@@ -107,7 +109,7 @@ class ControlPlane:
     def _issue(self) -> None:
         hosts = (*pki.SERVER_NAMES, LOOPBACK, self.address, "10.96.0.1")
         self._pki.issue("apiserver", "kube-apiserver", hosts=hosts)
-        self._pki.issue(_ADMIN, "tests-admin", pki.MASTERS)
+        self._pki.issue(_ADMIN, ADMINISTRATOR, pki.MASTERS)
         self._pki.issue("kubelet-client", "kube-apiserver-kubelet-client", pki.MASTERS)
         self._pki.issue("manager", "system:kube-controller-manager")
         self._pki.issue("scheduler", "system:kube-scheduler")

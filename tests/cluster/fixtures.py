@@ -20,7 +20,10 @@ from tests.cluster import tools
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.processes import run
 
-CRD = Path(__file__).parents[2] / "manifests" / "crd.yaml"
+MANIFESTS = Path(__file__).parents[2] / "manifests"
+HOME = "tf-orchestrator"
+"""The controllers' namespace, as their manifest has it."""
+ROLLOUT_SECONDS = 90
 EXISTING = "TFO_TEST_KUBECONFIG"
 
 
@@ -43,9 +46,15 @@ class Cluster:
         return found
 
     def install(self) -> None:
-        self.kubectl("apply", "-f", str(CRD))
+        self.kubectl("apply", "-f", str(MANIFESTS / "crd.yaml"))
         name = f"crd/tensorflowjobs.{GROUP}"
         self.kubectl("wait", "--for=condition=Established", name, "--timeout=30s")
+
+    def install_controller(self) -> None:
+        """As a user does, and waits until both replicas are ready. Needs real nodes."""
+        self.kubectl("apply", "-f", str(MANIFESTS / "controller.yaml"))
+        what = ("rollout", "status", "deployment/tfo-controller")
+        self.kubectl("-n", HOME, *what, f"--timeout={ROLLOUT_SECONDS}s")
 
 
 def wait_for(condition: Callable[[], bool], what: str, seconds: float = 30.0) -> None:

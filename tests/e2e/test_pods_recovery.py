@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from orchestrator.api.types import JsonObject
-from tests.cluster.fixtures import Cluster, wait_for
+from tests.cluster.fixtures import HOME, Cluster, wait_for
 from tests.cluster.nodes import Node
 from tests.cluster.real_cluster import RealCluster
-from tests.fixtures.jobs_in_pods import CLAIM, HOME, Job, World, kill_container
+from tests.fixtures.jobs_in_pods import CLAIM, Job, World, kill_container
 from tests.fixtures.prometheus import Prometheus, scraping
 
 pytestmark = pytest.mark.e2e
