@@ -24,7 +24,7 @@ from orchestrator.backends.kubernetes.api import ApiError, Unreachable
 from orchestrator.backends.kubernetes.authority import keep_authority
 from orchestrator.backends.kubernetes.backend import KubernetesBackend, split
 from orchestrator.backends.kubernetes.events import Events
-from orchestrator.backends.kubernetes.transport import Transport, open_api
+from orchestrator.backends.kubernetes.transport import REQUESTS, Transport, open_api
 from orchestrator.controller.agents import ClusterDoor
 from orchestrator.controller.leader import ElectionThread, Elector, Fenced, Leadership, clock
 from orchestrator.controller.logs import LOGGER, say
@@ -141,7 +141,7 @@ class Program:
 
     async def _open_elector(self) -> tuple[Elector, Callable[[], Awaitable[None]]]:
         """With a connection of its own, on the election's loop."""
-        api = await connect(self.options, connections=2)
+        api = await connect(self.options, requests=2)
         place = (self.namespace, self.options.lease_name)
         return Elector(api, place, self.identity, self.leadership, self.options.timing), api.close
 
@@ -306,8 +306,8 @@ async def _end(tasks: Sequence[asyncio.Future[None]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def connect(options: Options, connections: int = 200) -> Transport:
+async def connect(options: Options, requests: int = REQUESTS) -> Transport:
     """Raises ConfigurationError."""
     return await open_api(
-        kubeconfig=options.kubeconfig or None, context=options.context or None, connections=connections
+        kubeconfig=options.kubeconfig or None, context=options.context or None, requests=requests
     )

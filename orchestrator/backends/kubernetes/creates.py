@@ -7,7 +7,8 @@ twice as many at each step (as the Job controller of Kubernetes does).
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-MOST = 100
+MOST = 32
+"""Of one job: what others want waits behind no more than this."""
 
 
 async def slow_start(tries: Sequence[Callable[[], Awaitable[bool]]], most: int = MOST) -> int:
