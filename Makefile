@@ -123,7 +123,7 @@ fmt: $(INSTALLED) ## Format the code and sort imports
 build: $(INSTALLED) ## Wheel and source archive in dist/, without network
 	$(BIN)/python -m hatchling build
 
-bench: $(INSTALLED) ## Measure the figures of docs/explanation/figures.md (half an hour on an idle machine)
+bench: $(INSTALLED) ## Measure the figures of docs/explanation/figures.md (an hour on an idle machine; pods need root)
 	$(BIN)/python -m benchmarks
 
 lock: $(INSTALLED) ## Renew requirements.lock from pyproject.toml (LOCK_DATE=..., UPGRADE=1)

@@ -36,6 +36,7 @@ from tests.fixtures.controllers import ControllerProcess
 from tests.fixtures.stand_in_kubelet import StandInKubelet
 
 GOALS = {"first": 1.0, "memory": 150.0, "idle": 2.0, "requests": 0.0}
+UNITS = {"first": "s", "memory": "MB", "idle": "%", "requests": "requests"}
 POD_MEGABYTES = 0.003
 PERCENTILE = 0.99
 BETWEEN_SECONDS = 0.1

@@ -1,6 +1,18 @@
 """The page of figures names every benchmark and every figure with the goal that its script holds."""
 
-from benchmarks import cli_startup, cost, footprint, instrument, overhead, recovery
+from benchmarks import (
+    cli_startup,
+    cost,
+    creates,
+    failover,
+    fleet,
+    footprint,
+    instrument,
+    overhead,
+    pods_recovery,
+    pods_start,
+    recovery,
+)
 from benchmarks.__main__ import MINUTES
 from benchmarks.figures import amount
 from tests.checks.source_tree import read
@@ -13,6 +25,11 @@ GOALS = {
     "overhead": [amount(overhead.GOAL, "×")],
     "instrument": [amount(instrument.GOAL, "×")],
     "cost": [amount(cost.GOAL, "%")],
+    "creates": [amount(creates.GOAL, "×")] * len(creates.SHAPES),
+    "fleet": [amount(fleet.GOALS[name], unit) for name, unit in fleet.UNITS.items()],
+    "failover": [amount(goal, "s") for goal in failover.GOALS.values()],
+    "pods_start": [amount(pods_start.GOAL, "s")],
+    "pods_recovery": [amount(pods_recovery.GOAL, "×")],
 }
 
 
