@@ -1,4 +1,4 @@
-"""The page for users of TFJob: the defaults that it names are those of the types."""
+"""The page for users of TFJob: its defaults are those of the types, and every other row names tests that show it."""
 
 import re
 
@@ -12,13 +12,16 @@ from tests.checks.source_tree import ROOT, read
 PAGE = "docs/explanation/from-tfjob.md"
 
 
+def _table(title: str) -> list[list[str]]:
+    """Cells of the rows below the head."""
+    section = read(PAGE).partition(f"## {title}\n")[2].partition("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[2:]]
+
+
 def _rows() -> list[tuple[str, str]]:
     """Field and our default, as the page has them."""
-    section = read(PAGE).partition("## Defaults")[2].partition("## ")[0]
-    cells = [
-        [cell.strip().strip("`") for cell in line.split("|")[1:-1]] for line in section.splitlines() if line
-    ]
-    return [(row[0], row[2]) for row in cells if "." in row[0] or row[0] == "successPolicy"]
+    return [(row[0].strip("`"), row[2].strip("`")) for row in _table("Defaults")]
 
 
 def test_the_page_names_defaults() -> None:
@@ -44,12 +47,19 @@ def _defaults(struct: msgspec.Struct, prefix: str) -> dict[str, object]:
     return {prefix + shown: msgspec.to_builtins(getattr(struct, name)) for shown, name in names}
 
 
-def test_every_test_that_the_page_names_is_there() -> None:
-    section = read(PAGE).partition("## Reported there, tested here")[2]
-    named = set(re.findall(r"`(test_\w+)`", section))
+def _tests() -> set[str]:
+    """Names of all that there are."""
     files = (ROOT / "tests").rglob("test_*.py")
-    there = {
+    return {
         name for file in files for name in re.findall(r"^(?:async )?def (test_\w+)", file.read_text(), re.M)
     }
-    assert len(named) >= 15
-    assert named - there == set()
+
+
+@pytest.mark.parametrize(("title", "rows"), [("Meanings", 25), ("Reported there, tested here", 15)])
+def test_every_row_names_tests_that_are_there(title: str, rows: int) -> None:
+    table, there = _table(title), _tests()
+    assert len(table) >= rows
+    without = [
+        row[0] for row in table if not (named := re.findall(r"`(test_\w+)`", row[-1])) or set(named) - there
+    ]
+    assert without == []
