@@ -183,6 +183,7 @@ def ignored_locally(job: TensorFlowJob) -> tuple[str, ...]:
     is_named = job.metadata.namespace not in (None, NAMESPACE)
     found = ["metadata.namespace"] if is_named else []
     found += [path for path, is_set in _local_checks(spec) if is_set]
+    found += not_built_yet(spec)
     for role in Role:
         if membership.replicas(spec, role):
             found += [path for path in _ignored_in(spec, role) if path not in found]
@@ -193,16 +194,13 @@ def _local_checks(spec: JobSpec) -> tuple[tuple[str, bool], ...]:
     run = spec.run_policy
     return (
         ("runPolicy.suspend", run.suspend),
-        ("runPolicy.schedulingPolicy", run.scheduling_policy is not None),
         ("runPolicy.ttlSecondsAfterFinished", run.ttl_seconds_after_finished is not None),
         ("runPolicy.managedBy", run.managed_by is not None),
         ("runPolicy.cleanPodPolicy", run.clean_pod_policy is not RunPolicy().clean_pod_policy),
         ("recovery.agent: Disabled", spec.recovery.agent == "Disabled"),
-        ("recovery.warmStart", spec.recovery.warm_start),
         ("recovery.replacementTimeoutSeconds", _has_own_replacement_timeout(spec)),
         ("checkpoint.volumeClaim", spec.checkpoint.volume_claim is not None),
         ("logs.volumeClaim", spec.logs.volume_claim is not None),
-        ("tensorboard.enabled", spec.tensorboard.enabled),
     )
 
 

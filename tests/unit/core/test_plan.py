@@ -164,13 +164,13 @@ def test_what_is_ignored_locally_is_named_once() -> None:
     )
     assert plan.ignored_locally(job) == (
         "runPolicy.suspend",
-        "runPolicy.schedulingPolicy",
         "runPolicy.ttlSecondsAfterFinished",
         "runPolicy.managedBy",
         "recovery.agent: Disabled",
-        "recovery.warmStart",
         "checkpoint.volumeClaim",
         "logs.volumeClaim",
+        "runPolicy.schedulingPolicy",
+        "recovery.warmStart",
         "tensorboard.enabled",
         "template: image",
         "template: resources",
