@@ -26,7 +26,7 @@ from orchestrator.backends.kubernetes.reflector import Reflector
 from orchestrator.backends.kubernetes.replicas import replica_of, seat_of
 from orchestrator.backends.kubernetes.settings import Settings
 from orchestrator.core import names
-from orchestrator.core.actions import Action
+from orchestrator.core.actions import Action, DeleteJob
 from orchestrator.core.membership import Seat
 from orchestrator.core.observed import Replica, ReplicaPhase
 
@@ -157,7 +157,7 @@ class KubernetesBackend:
             await self._forget(key)
             return None
         memory = self._memory(key, stored)
-        if self._is_behind(key, memory):
+        if self._is_behind(key, memory) or self._is_outdated(key, memory, stored):
             raise Behind(key)
         job = memory.job_of(stored)
         if isinstance(job, TensorFlowJob) and job.spec.run_policy.managed_by not in (None, OUR_MANAGER):
@@ -223,6 +223,10 @@ class KubernetesBackend:
         is_awaited = memory.awaited_job or memory.awaited_pods or memory.awaited_services
         return bool(is_awaited or living & memory.deleted)
 
+    def _is_outdated(self, key: str, memory: Memory, stored: StoredJob) -> bool:
+        shown = (stored.metadata, *(one.metadata for one in self.pods.of(key)))
+        return memory.is_outdated(shown, self._clock())
+
     async def _replicas(self, memory: Memory, pods: tuple[Pod, ...], now: datetime) -> tuple[Replica, ...]:
         found: list[Replica] = []
         for pod in pods:
@@ -278,6 +282,7 @@ class KubernetesBackend:
             answer = await self._api.send(request)
         except ApiError as error:
             if error.status in (404, 409):
+                memory.outdate(memory.uid, version, self._clock())
                 raise Conflict(f"{key}: {error.message}") from None
             raise
         written = msgspec.json.decode(answer.body, type=Service).metadata.resource_version
@@ -291,6 +296,8 @@ class KubernetesBackend:
         memory = self._memory(key, stored)
         deeds = Deeds(self._api, self.settings, memory, memory.job_of(stored), split(key), self._clock)
         await deeds.perform(actions, {one.metadata.uid: one for one in self._seen.get(key, ())})
+        if any(isinstance(one, DeleteJob) for one in actions):
+            memory.outdate(memory.uid, stored.metadata.resource_version, self._clock())
 
     async def release(self, key: str) -> None:
         memory, stored = self._memories.get(key), self.jobs.get(*split(key))

@@ -139,6 +139,10 @@ class Deeds:
             raise
         found = msgspec.json.decode(answer.body, type=Service).metadata
         if any(one.uid == self._memory.uid and one.controller for one in found.owner_references):
+            # It is not asked for again before the cache shows it.
+            is_pod = resource is resources.PODS
+            awaited = self._memory.awaited_pods if is_pod else self._memory.awaited_services
+            awaited.add(found.resource_version)
             return True
         self._memory.foreign.setdefault(name, self._clock())
         return True
@@ -158,6 +162,8 @@ class Deeds:
         )
         if await self._is_done(request):
             self._memory.deleted.add(found.uid)
+        else:
+            self._memory.outdate(found.uid, found.resource_version, self._clock())
 
     async def _delete_job(self) -> None:
         request = resources.delete(resources.JOBS, self._namespace, self._name, uid=self._memory.uid)

@@ -4,13 +4,14 @@ Owned by `backend`. None of it is needed for a right decision after a restart: i
 being made on what is older than our own last write.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from orchestrator.api.status import JobStatus
 from orchestrator.api.types import TensorFlowJob
 from orchestrator.backends.kubernetes.jobs import Invalid, decode_job, decode_status
-from orchestrator.backends.kubernetes.objects import Pod, StoredJob
+from orchestrator.backends.kubernetes.objects import ObjectMeta, Pod, StoredJob
 from orchestrator.backends.kubernetes.pods import folders
 from orchestrator.core import membership
 from orchestrator.core.membership import Seat
@@ -20,6 +21,9 @@ from orchestrator.core.plan import ReplicaPlan, plan
 FOREIGN_SECONDS = 5.0
 FIRST_WAIT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 60.0
+OUTDATED_SECONDS = 5.0
+"""How long nothing is asked again of the server on the ground of what it has called outdated. A cache mostly catches up
+within milliseconds, and wakes the job; one whose watch has fallen silent takes a minute to notice that."""
 
 
 @dataclass
@@ -34,7 +38,8 @@ class Refusal:
 @dataclass
 class Memory:
     """Of the job with this UID. `deleted`: UIDs of pods whose deletion we asked for; `invalid`: seat -> the server's
-    words about a pod that it will never take; `foreign`: taken names, and when they were looked at last."""
+    words about a pod that it will never take; `foreign`: taken names, and when they were looked at last; `outdated`:
+    UID -> a version that the server no longer has, and when it said so."""
 
     uid: str
     status: JobStatus = field(default_factory=JobStatus)
@@ -45,6 +50,7 @@ class Memory:
     invalid: dict[Seat, tuple[int, str]] = field(default_factory=dict)
     foreign: dict[str, datetime] = field(default_factory=dict)
     refusal: Refusal | None = None
+    outdated: dict[str, tuple[str, datetime]] = field(default_factory=dict)
     _alive: set[str] = field(default_factory=set)
     _job: tuple[tuple[object, ...], TensorFlowJob | Invalid] | None = None
     _read: tuple[str, JobStatus] | None = None
@@ -109,6 +115,20 @@ class Memory:
         self._alive &= living
         for uid in [uid for uid in self._phases if uid not in living]:
             del self._phases[uid]
+
+    def outdate(self, uid: str, version: str, now: datetime) -> None:
+        """The server has something newer, or nothing at all."""
+        self.outdated[uid] = (version, now)
+
+    def is_outdated(self, shown: Iterable[ObjectMeta], now: datetime) -> bool:
+        """Whether the caches still show what the server has called outdated only just now."""
+        versions = {one.uid: one.resource_version for one in shown}
+        self.outdated = {
+            uid: (version, at)
+            for uid, (version, at) in self.outdated.items()
+            if versions.get(uid) == version and (now - at).total_seconds() < OUTDATED_SECONDS
+        }
+        return bool(self.outdated)
 
     def refuse(self, words: str, now: datetime) -> None:
         """Longer each time."""

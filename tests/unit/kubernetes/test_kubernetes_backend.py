@@ -90,8 +90,25 @@ async def test_a_quota_is_said_and_asked_again_later_and_later() -> None:
 async def test_a_create_whose_answer_was_lost_is_a_success() -> None:
     world = World()
     world.api.answer("POST", PODS, EXISTS)
-    world.api.answer("GET", f"{PODS}/job-chief-0", {"metadata": {"ownerReferences": [OWNER]}})
+    ours = {"metadata": {"ownerReferences": [OWNER], "resourceVersion": "20"}}
+    world.api.answer("GET", f"{PODS}/job-chief-0", ours)
     await world.backend.perform(KEY, (CHIEF,))
+    with pytest.raises(Behind):
+        await world.backend.observe(KEY)
+    world.put_pod("job-chief-0", 20)
+    assert (await world.see()).foreign == ()
+
+
+async def test_a_service_whose_answer_was_lost_is_not_asked_for_again_before_it_is_seen() -> None:
+    world = World()
+    path = "/api/v1/namespaces/ns/services"
+    world.api.answer("POST", path, EXISTS)
+    ours = {"metadata": {"ownerReferences": [OWNER], "resourceVersion": "20"}}
+    world.api.answer("GET", f"{path}/job-tfo", ours)
+    await world.backend.perform(KEY, (CreateService(name="job-tfo"),))
+    with pytest.raises(Behind):
+        await world.backend.observe(KEY)
+    world.backend.services.note("20", "ns")
     assert (await world.see()).foreign == ()
 
 
@@ -146,7 +163,50 @@ async def test_a_pod_that_has_changed_since_is_left_for_the_next_look() -> None:
     await world.see()
     world.api.answer("DELETE", f"{PODS}/job-chief-0", ApiError(409, "Conflict", "changed"))
     await world.backend.perform(KEY, (DeleteReplica(role=Role.CHIEF, index=0, uid="uid-job-chief-0"),))
+    with pytest.raises(Behind):
+        await world.backend.observe(KEY)
+    world.put_pod("job-chief-0", 21)
     assert len((await world.see()).replicas) == 1
+
+
+# --- what the server calls outdated
+
+
+async def test_a_status_that_came_too_late_is_not_sent_again_before_the_change_is_seen() -> None:
+    world = World()
+    world.api.answer("PUT", f"{JOB}/status", ApiError(409, "Conflict", "changed"))
+    with pytest.raises(Conflict):
+        await world.backend.write_status(KEY, JobStatus(message="new"), "10")
+    with pytest.raises(Behind):
+        await world.backend.observe(KEY)
+    world.put_job(11)
+    assert (await world.see()).version == "11"
+
+
+async def test_a_status_that_came_too_late_for_what_has_been_seen_since_is_decided_anew_at_once() -> None:
+    world = World()
+    world.put_job(11)
+    world.api.answer("PUT", f"{JOB}/status", ApiError(409, "Conflict", "changed"))
+    with pytest.raises(Conflict):
+        await world.backend.write_status(KEY, JobStatus(message="new"), "10")
+    assert (await world.see()).version == "11"
+
+
+async def test_a_change_that_is_never_seen_is_asked_about_again_after_seconds() -> None:
+    world = World()
+    world.api.answer("PUT", f"{JOB}/status", ApiError(409, "Conflict", "changed"))
+    with pytest.raises(Conflict):
+        await world.backend.write_status(KEY, JobStatus(message="new"), "10")
+    world.now += timedelta(seconds=5)
+    assert (await world.see()).version == "10"
+
+
+async def test_a_job_is_not_deleted_again_while_it_is_still_shown() -> None:
+    world = World()
+    world.api.answer("DELETE", JOB, {})
+    await world.backend.perform(KEY, (DeleteJob(),))
+    with pytest.raises(Behind):
+        await world.backend.observe(KEY)
 
 
 async def test_a_forced_delete_is_bound_to_the_uid_alone() -> None:
