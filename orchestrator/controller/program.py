@@ -30,6 +30,7 @@ from orchestrator.controller.leader import ElectionThread, Elector, Fenced, Lead
 from orchestrator.controller.logs import LOGGER, say
 from orchestrator.controller.numbers import Numbers, Requests
 from orchestrator.controller.options import SERVER_NAME, Options
+from orchestrator.controller.patience import until_answered
 from orchestrator.controller.pulse import Pulse
 from orchestrator.controller.queue import Queue
 from orchestrator.controller.reconcile import Reconciler
@@ -152,7 +153,7 @@ class Program:
     async def _begin(self) -> None:
         """From now on this process acts."""
         say(logging.INFO, "leading", term=self.leadership.term, identity=self.identity)
-        authority = await self._authority()
+        authority = await until_answered(self._authority)
         identity = make_identity(authority, SERVER_NAME, utc_now())
         coordinator = Coordinator(
             self.options.coordinator_bind,
@@ -170,7 +171,7 @@ class Program:
         self.coordinator = coordinator
         say(logging.INFO, "the coordinator listens", address=address)
         self.backend.on_change = self.queue.add
-        await self.backend.sweep()
+        await until_answered(self.backend.sweep)
         for key in self.backend.known_jobs():
             self.queue.add(key)
 
