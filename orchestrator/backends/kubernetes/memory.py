@@ -122,6 +122,8 @@ class Memory:
 
     def is_outdated(self, shown: Iterable[ObjectMeta], now: datetime) -> bool:
         """Whether the caches still show what the server has called outdated only just now."""
+        if not self.outdated:
+            return False
         versions = {one.uid: one.resource_version for one in shown}
         self.outdated = {
             uid: (version, at)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 USER_AGENT = f"tf-orchestrator/{__version__}"
 REQUESTS = 50
-"""At the same time; each has a connection of its own, with a quarter of a megabyte of TLS buffers. Watches come on top."""
+"""At the same time, watches aside; each has a connection of its own, with a quarter of a megabyte of TLS buffers."""
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _CONNECT_SECONDS = 10.0
 _READ_BYTES = 2 * 1024 * 1024
