@@ -40,7 +40,7 @@ UNITS = {"first": "s", "memory": "MB", "idle": "%", "requests": "requests"}
 POD_MEGABYTES = 0.003
 PERCENTILE = 0.99
 BETWEEN_SECONDS = 0.1
-CALM_SECONDS = 5.0
+CALM_SECONDS = 10.0
 IDLE_SECONDS = 30.0
 REPLICAS = 2
 NAME = "benchmark"
@@ -187,6 +187,7 @@ def percentile(values: Sequence[float], part: float) -> float:
 async def measure(fleet: Fleet, size: Size) -> list[Figure]:
     empty = fleet.resident_megabytes()
     await fleet.fill("live", size.live, REPLICAS)
+    await fleet.until_calm()
     first = await fleet.add(size.new)
     await fleet.fill("large", size.large, size.each)
     await fleet.until_calm()
