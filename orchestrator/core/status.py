@@ -72,7 +72,7 @@ def with_condition(conditions: tuple[Condition, ...], new: Condition) -> tuple[C
 
 def complete(turn: Turn, status: JobStatus, known: tuple[Condition, ...]) -> JobStatus:
     """What every turn brings up to date: counts, progress, checkpoint, generation. `known`: conditions before it."""
-    counts = replica_statuses(turn)
+    counts = replica_statuses(turn, is_over=status.phase is Phase.SUCCEEDED)
     desired = sum(one.desired for one in counts.values())
     generation = turn.seen.job.metadata.generation or 0
     return replace(
@@ -93,29 +93,55 @@ def _stamped(known: tuple[Condition, ...], condition: Condition, generation: int
     return replace(condition, observed_generation=generation) if is_new else condition
 
 
-def replica_statuses(turn: Turn) -> dict[str, ReplicaStatus]:
+def replica_statuses(turn: Turn, *, is_over: bool) -> dict[str, ReplicaStatus]:
+    """`is_over`: the job has succeeded, and with it everybody who took part and has not failed by itself."""
     found = {}
     for role in Role:
         desired = membership.replicas(turn.spec, role)
         if desired:
-            found[role.value] = _count(turn, role, desired)
+            found[role.value] = _count(turn, role, desired, is_over)
     return found
 
 
-def _count(turn: Turn, role: Role, desired: int) -> ReplicaStatus:
-    """Ready of those that are desired: one that the spec has given up may live on for a while."""
-    replicas = [one for one in turn.seen.replicas if one.role is role]
-    members = turn.attempt.members if turn.attempt else ()
-    gone = [one for one in members if one.role is role and one.succeeded and one.uid not in turn.replicas]
+def _count(turn: Turn, role: Role, desired: int, is_over: bool) -> ReplicaStatus:
+    """Ready of those that are desired: one that the spec has given up may live on for a while.
+
+    Active are those that run: one that does not run yet counts nowhere.
+    """
+    replicas = [one for one in turn.seen.replicas if one.role is role and not (is_over and _has_left(one))]
     phases = [one.phase for one in replicas]
-    ready = sum(1 for one in replicas if one.index < desired and _is_ready(turn, one))
+    done, failed = _done(turn, role, is_over), phases.count(ReplicaPhase.FAILED)
+    succeeded = phases.count(ReplicaPhase.SUCCEEDED) + len(done - {one.uid for one in replicas})
+    if is_over:
+        failed = max(failed, _failed_before(turn, role))
+        succeeded = max(0, len(done) - failed - sum(not one.is_terminal for one in phases))
     return ReplicaStatus(
         desired=desired,
-        ready=ready,
-        active=sum(not one.is_terminal for one in phases),
-        succeeded=phases.count(ReplicaPhase.SUCCEEDED) + len(gone),
-        failed=phases.count(ReplicaPhase.FAILED),
+        ready=sum(1 for one in replicas if one.index < desired and _is_ready(turn, one)),
+        active=phases.count(ReplicaPhase.RUNNING),
+        succeeded=succeeded,
+        failed=failed,
     )
+
+
+def _has_left(replica: Replica) -> bool:
+    return replica.deleting and replica.phase.is_terminal
+
+
+def _failed_before(turn: Turn, role: Role) -> int:
+    """Of those that have failed by themselves since the job succeeded: their pods may be gone by now."""
+    recorded = turn.seen.status
+    found = recorded.replica_statuses.get(role.value) if recorded.phase is Phase.SUCCEEDED else None
+    return found.failed if found else 0
+
+
+def _done(turn: Turn, role: Role, is_over: bool) -> set[str]:
+    """UIDs of those whose work is done: pods that have ended are deleted and drained like others."""
+    if membership.is_gang(turn.spec, role):
+        members = turn.attempt.members if turn.attempt else ()
+        return {one.uid for one in members if one.role is role and one.uid and (one.succeeded or is_over)}
+    sides = (one for one in turn.status.sides if one.role is role and one.uid and not one.over)
+    return {one.uid for one in sides if one.succeeded or is_over}
 
 
 def _is_ready(turn: Turn, replica: Replica) -> bool:

@@ -72,7 +72,7 @@ def test_counts_per_role() -> None:
     agents = (agent("chief-0"), agent("worker-2"), agent("worker-3", connected=False))
     found = complete(turn(make_job(gang(4)), replicas=pods, agents=agents), JobStatus())
     worker = found.replica_statuses["worker"]
-    assert (worker.desired, worker.ready, worker.active, worker.failed, worker.succeeded) == (4, 0, 3, 1, 0)
+    assert (worker.desired, worker.ready, worker.active, worker.failed, worker.succeeded) == (4, 0, 2, 1, 0)
     assert found.ready == "1/5"
     assert (found.observed_generation, found.selector) == (1, "tf-orchestrator.io/job-name=job")
 
