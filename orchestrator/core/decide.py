@@ -66,5 +66,8 @@ def _begin(turn: Turn) -> tuple[Turn, tuple[Event, ...]]:
 
 
 def _accepted(turn: Turn) -> str:
-    idle = plan.not_built_yet(turn.spec)
-    return "the job was accepted" + (f"; without effect in this version: {', '.join(idle)}" if idle else "")
+    """With what of the spec means something else than its words say: told here, once."""
+    idle, always = plan.not_built_yet(turn.spec), plan.roles_that_always_restart(turn.spec)
+    notes = [f"without effect in this version: {', '.join(idle)}"] if idle else []
+    notes += [f"restartPolicy Always of {', '.join(always)} means OnFailure"] if always else []
+    return "; ".join(("the job was accepted", *notes))

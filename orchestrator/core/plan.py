@@ -177,6 +177,13 @@ def not_built_yet(spec: JobSpec) -> tuple[str, ...]:
     return tuple(path for path, is_set in checks if is_set)
 
 
+def roles_that_always_restart(spec: JobSpec) -> tuple[Role, ...]:
+    """By their restartPolicy; who trains has done its work with exit code 0 all the same, only an evaluator has not."""
+    trainers = filter(membership.is_trainer, Role)
+    specs = ((role, membership.replica_spec(spec, role)) for role in trainers)
+    return tuple(role for role, own in specs if own and own.restart_policy is RestartPolicy.ALWAYS)
+
+
 def ignored_locally(job: TensorFlowJob) -> tuple[str, ...]:
     """Fields that are set but have no effect on this machine: said once at the start."""
     spec = job.spec
@@ -229,8 +236,6 @@ def _ignored_in(spec: JobSpec, role: Role) -> tuple[str, ...]:
     found += [(name, pod.get(name)) for name in _ONLY_IN_PODS]
     found.append(("other containers", len(pod.get("containers") or ()) > 1))
     found.append(("env.valueFrom", any("valueFrom" in one for one in container.get("env") or ())))
-    own = membership.replica_spec(spec, role)
-    policy_of_trainer = own.restart_policy if own is not None and membership.is_trainer(role) else None
-    is_always = policy_of_trainer is RestartPolicy.ALWAYS
+    is_always = role in roles_that_always_restart(spec)
     policy = (f"{role.value}.restartPolicy: Always (means OnFailure)",) if is_always else ()
     return (*policy, *dict.fromkeys(f"template: {name}" for name, value in found if value))

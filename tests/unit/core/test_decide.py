@@ -6,7 +6,16 @@ import pytest
 from msgspec.structs import replace
 
 from orchestrator.api.status import Cause, JobStatus, Phase
-from orchestrator.api.types import RunPolicy, SchedulingPolicy, Strategy, SuccessPolicy, TensorBoard
+from orchestrator.api.types import (
+    ReplicaSpec,
+    ReplicaSpecs,
+    RestartPolicy,
+    RunPolicy,
+    SchedulingPolicy,
+    Strategy,
+    SuccessPolicy,
+    TensorBoard,
+)
 from orchestrator.core.actions import Decision, Reason
 from orchestrator.core.decide import decide
 from orchestrator.core.observed import Disruption, ReplicaPhase, StopRequest
@@ -174,4 +183,12 @@ def test_what_is_not_built_yet_is_said_when_the_job_is_accepted() -> None:
         "the job was accepted; without effect in this version: runPolicy.schedulingPolicy, tensorboard.enabled"
     )
     created, *_ = World().step().events
+    assert created.message == "the job was accepted"
+
+
+def test_that_always_means_on_failure_is_said_when_the_job_is_accepted() -> None:
+    always = ReplicaSpec(restart_policy=RestartPolicy.ALWAYS)
+    created, *_ = World(make_job(ReplicaSpecs(chief=always, worker=ReplicaSpec()))).step().events
+    assert created.message == "the job was accepted; restartPolicy Always of chief means OnFailure"
+    created, *_ = World(make_job(ReplicaSpecs(chief=ReplicaSpec(), evaluator=always))).step().events
     assert created.message == "the job was accepted"
