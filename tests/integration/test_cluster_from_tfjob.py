@@ -89,3 +89,20 @@ async def test_a_name_that_is_too_long_is_refused_at_once(world: World) -> None:
         await world.create(name="a" * 51)
     await world.create(name="b" * 50, replicaSpecs={"chief": {}})
     await world.until_running("b" * 50 + "-chief-0")
+
+
+async def test_of_a_job_that_has_succeeded_the_service_and_the_counts_stay(world: World) -> None:
+    """With cleanPodPolicy All nothing else does; TFJob deletes services with their pods."""
+    await world.create(runPolicy={"cleanPodPolicy": "All"})
+    await world.until_running(*ALL)
+    for name in reversed(ALL):
+        await world.end(name, 0)
+    await world.until_phase("Succeeded")
+    await world.until(lambda: not world.pods(), "there are no pods")
+
+    async def are_settled() -> bool:
+        found = (await world.status())["replicaStatuses"]
+        return {role: one.get("succeeded", 0) for role, one in found.items()} == {"chief": 1, "worker": 2}
+
+    await world.until(are_settled, "everybody counts as succeeded")
+    assert await world.send(resources.get(resources.SERVICES, world.namespace, "job-tfo"))

@@ -3,6 +3,7 @@
 import pytest
 
 from orchestrator.api.load import load_text
+from orchestrator.api.templates import check_template, find_container
 from tests.fixtures.job_texts import HEAD
 
 WORKLOAD = "  workload: {name: mlp}\n"
@@ -62,3 +63,23 @@ def test_a_parameter_server_job_without_a_chief_is_refused() -> None:
 def test_a_job_in_which_nobody_trains_is_refused() -> None:
     (found,) = errors("  replicaSpecs: {evaluator: {}}")
     assert found.startswith("spec.replicaSpecs: nobody trains: add a chief or a worker")
+
+
+@pytest.mark.parametrize(
+    ("containers", "trains"),
+    [
+        ([{"name": "main"}], "main"),
+        ([{"name": "sidecar"}, {"name": "tensorflow"}], "tensorflow"),
+        ([{"name": "one"}, {"name": "two"}], None),
+    ],
+)
+def test_the_container_that_trains_is_named_tensorflow_or_the_only_one(
+    containers: list[dict[str, str]], trains: str | None
+) -> None:
+    template = {"spec": {"containers": containers}}
+    found = find_container(template)
+    assert (found and found["name"]) == trains
+    errors_here = [str(error) for error in check_template(template, ("template",))]
+    assert errors_here == (
+        [] if trains else ["template.spec.containers: which container trains? name it tensorflow"]
+    )

@@ -279,9 +279,15 @@ async def test_pods_of_an_earlier_job_of_this_name_are_none_of_its_replicas() ->
     assert (await world.see()).replicas == ()
 
 
-async def test_a_job_of_another_controller_is_left_alone() -> None:
-    world = World(runPolicy={"managedBy": "kueue.x-k8s.io/multikueue"})
+@pytest.mark.parametrize("manager", ["kueue.x-k8s.io/multikueue", "kubeflow.org/training-operator", ""])
+async def test_a_job_of_another_controller_is_left_alone(manager: str) -> None:
+    world = World(runPolicy={"managedBy": manager})
     assert await world.backend.observe(KEY) is None
+
+
+async def test_a_job_that_names_this_controller_is_its_own() -> None:
+    seen = await World(runPolicy={"managedBy": "tf-orchestrator.io/controller"}).see()
+    assert seen.job.metadata.name == "job"
 
 
 async def test_a_job_that_is_none_is_rejected_with_every_error() -> None:

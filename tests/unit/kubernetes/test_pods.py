@@ -110,6 +110,18 @@ def test_what_a_template_says_stays() -> None:
     assert env_of(pod)["TFO_AGENT_STOP_GRACE_SECONDS"] == "85"
 
 
+def test_a_label_of_ours_goes_before_the_templates() -> None:
+    template = own()
+    template["metadata"] = {"labels": {"tf-orchestrator.io/role": "chief", "team": "a"}}
+    labels = render(job(template=template))["metadata"]["labels"]
+    assert (labels["tf-orchestrator.io/role"], labels["team"]) == ("worker", "a")
+
+
+def test_a_container_that_names_no_image_gets_the_trainers() -> None:
+    program = {"spec": {"containers": [{"name": "tensorflow", "command": ["python", "train.py"]}]}}
+    assert render(job(template=program))["spec"]["containers"][0]["image"] == "trainer:1"
+
+
 def test_restarts_are_ours_whatever_the_template_says() -> None:
     assert render(job(template=own(restartPolicy="Always")))["spec"]["restartPolicy"] == "Never"
 
