@@ -12,7 +12,7 @@ from typing import Protocol
 from orchestrator.api.status import Progress
 from orchestrator.backends.base import Backend, Behind, Conflict, Rejected, View
 from orchestrator.core import ending, seating
-from orchestrator.core.actions import Decision, DeleteJob, Event, WantedOrder
+from orchestrator.core.actions import Decision, DeleteJob, Event, EventType, Reason, WantedOrder
 from orchestrator.core.decide import decide
 from orchestrator.core.observed import PROGRESS_SECONDS, Agent, Observed, StopRequest
 
@@ -107,6 +107,8 @@ class Reconciler:
                 await self._backend.write_status(key, rejected, seen.version)
             except Conflict:
                 return 0.0
+            event = Event(type=EventType.WARNING, reason=Reason.INVALID, message=seen.message)
+            self._watcher.told(key, event, now)
         actions = tuple(action for one in seen.replicas for action in seating.delete(one))
         if actions:
             await self._backend.perform(key, actions)

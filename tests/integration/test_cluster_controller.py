@@ -174,12 +174,18 @@ async def test_what_belongs_to_somebody_else_is_left_alone(world: World) -> None
     await world.until_running(*ALL)
 
 
-async def test_a_job_that_only_we_can_judge_fails_with_every_error(world: World) -> None:
+async def test_a_job_that_only_we_can_judge_fails_with_every_error(world: World, cluster: Cluster) -> None:
     await world.create(workload={"name": "cnn", "args": {"epochs": "many"}}, template=None, recovery={})
     status = await world.until_phase("Failed")
     assert status["reason"] == "InvalidSpec"
     assert "epochs" in status["message"]
     assert world.pods() == {}
+
+    def is_told() -> bool:
+        """By an event, and not by the condition alone."""
+        return "InvalidSpec" in cluster.kubectl("-n", world.namespace, "get", "events")
+
+    await world.until(is_told, "the event is there")
 
 
 async def test_deadlines_and_times_to_live_fire_by_themselves(world: World) -> None:
