@@ -24,7 +24,7 @@ _RUN_REFERENCE = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?/[0-9]+")
 
 
 class Output(StrEnum):
-    """How `tfo run` shows what happens. AUTO: LIVE on a terminal, else PLAIN."""
+    """How `tfo run` and `tfo submit --watch` show what happens. AUTO: LIVE on a terminal, else PLAIN."""
 
     AUTO = "auto"
     PLAIN = "plain"
@@ -85,12 +85,13 @@ class PlanOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class SubmitOptions:
-    """`dry_run`: client, server, or "" for none."""
+    """`dry_run`: client, server, or "" for none. `output`: how `watch` shows the job."""
 
     job: JobOptions
     reach: Reach
     image: str = ""
     watch: bool = False
+    output: Output = Output.AUTO
     dry_run: str = ""
 
 
@@ -267,11 +268,15 @@ def _plan(line: _Line) -> PlanOptions:
 
 def _submit(line: _Line) -> SubmitOptions:
     words = line.words
+    output = Output(words.output)
+    if output is not Output.AUTO and not words.watch:
+        raise UsageError("--output says how --watch shows the job; write both", "submit")
     return SubmitOptions(
         job=_job(line),
         reach=reach(words),
         image=words.image or "",
         watch=words.watch,
+        output=output,
         dry_run=words.dry_run or "",
     )
 

@@ -38,6 +38,12 @@ def reach(words: Namespace) -> Reach:
     return Reach(namespace=words.namespace, context=words.context, kubeconfig=words.kubeconfig)
 
 
+def words_of(reach: Reach, namespace: str) -> tuple[str, ...]:
+    """The flags of another command that is to find the same place."""
+    named = (("-n", namespace), ("--context", reach.context), ("--kubeconfig", reach.kubeconfig))
+    return tuple(word for flag, value in named if value is not None for word in (flag, value))
+
+
 def job_on_cluster(words: Namespace) -> JobOnCluster:
     """Of whatever command: what it has no flag for stays at its default."""
     return JobOnCluster(

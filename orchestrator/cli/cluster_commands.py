@@ -3,7 +3,9 @@
 Standard library only, and no look at anything: `tfo --help` must answer at once.
 """
 
-from orchestrator.cli.words import MAX_REPLICAS, Command, Flag, Word, seconds, whole
+from dataclasses import replace
+
+from orchestrator.cli.words import MAX_REPLICAS, OUTPUT, Command, Flag, Word, seconds, whole
 
 IN_CLUSTER = (
     Flag(names=("-n", "--namespace"), metavar="NAMESPACE", help="Default: that of the context."),
@@ -30,8 +32,9 @@ def commands(target: Word, job_flags: tuple[Flag, ...]) -> tuple[Command, ...]:
         summary="Create a job on a Kubernetes cluster.",
         entry=f"{_MODULE}_submit:submit_command",
         usage=("tfo submit FILE|WORKLOAD [options]", "tfo submit [options] -- PROGRAM ARGUMENTS..."),
-        details="Checks the job first, as `tfo validate` does. With --watch it follows the job to its end and exits as "
-        "`tfo run` would; Ctrl-C then ends the watching, not the job.",
+        details="Checks the job first, as `tfo validate` does. With --watch it shows the job as `tfo run` "
+        "does until it has ended; Ctrl-C then ends the watching, not the job. Exit code: 0 it has been created, with "
+        "--watch it has succeeded, 1 it has failed or was deleted, 2 wrong input or refused by the API server.",
         words=(target,),
         flags=(
             *job_flags,
@@ -40,7 +43,8 @@ def commands(target: Word, job_flags: tuple[Flag, ...]) -> tuple[Command, ...]:
                 metavar="IMAGE",
                 help="Image of containers that name none; default: the controller's.",
             ),
-            Flag(names=("-w", "--watch"), help="Follow the job until it has ended."),
+            Flag(names=("-w", "--watch"), help="Show the job until it has ended."),
+            replace(OUTPUT, help=f"With --watch: {OUTPUT.help}"),
             Flag(
                 names=("--dry-run",),
                 metavar="WHERE",

@@ -1,10 +1,11 @@
-"""`tfo wait`, and how `submit --watch` and `delete --wait` follow a job: by a watch, never by asking again and again.
+"""`tfo wait`, and how other commands follow a job: by a watch, never by asking again and again.
 
 Called by `dispatch` and the modules of those commands.
 """
 
+import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from orchestrator.api.status import JobStatus, Phase
 from orchestrator.api.types import JsonObject
@@ -15,6 +16,10 @@ from orchestrator.cli.cluster import Cluster
 from orchestrator.cli.cluster_arguments import JobOnCluster
 
 _WATCH_SECONDS = 300
+_BROKEN_SECONDS = 1.0
+"""Where watches break at once, as behind some proxies, a job is not asked for more often than this."""
+Trouble = Callable[[Unreachable | ApiError], Awaitable[None]]
+"""Told why a job cannot be followed for now: returns when it is to be tried again, or raises."""
 _GOALS: dict[str, tuple[Phase, ...]] = {
     "succeeded": (Phase.SUCCEEDED,),
     "failed": (Phase.FAILED,),
@@ -26,23 +31,34 @@ _GOALS: dict[str, tuple[Phase, ...]] = {
 """A short job may have run and ended between two looks: it was running all the same."""
 
 
-async def follow(found: Cluster, name: str) -> AsyncIterator[JsonObject | None]:
-    """The job now, and after every change; None at last, when it is gone. Raises Refused when there is none."""
-    job: JsonObject | None = await found.job(name)
-    while job is not None:
+async def _raise(error: Unreachable | ApiError) -> None:
+    raise error
+
+
+async def follow(
+    found: Cluster, name: str, since: JsonObject | None = None, on_trouble: Trouble = _raise
+) -> AsyncIterator[JsonObject | None]:
+    """The job now, and after every change; None at last, when it is gone. Raises Refused when there is none.
+
+    `since`: the job as it is known already, which need not be asked for. A namesake that comes later is another job.
+    """
+    first = since or await found.job(name)
+    uid = first["metadata"]["uid"]
+    job: JsonObject | None = first
+    while job is not None and job["metadata"]["uid"] == uid:
         yield job
-        uid, version = job["metadata"]["uid"], job["metadata"]["resourceVersion"]
         try:
-            async for changed in _changes(found, name, version):
-                job = changed
-                if job is None or job["metadata"]["uid"] != uid:
+            async for changed in _changes(found, name, job["metadata"]["resourceVersion"]):
+                if changed is None or changed["metadata"]["uid"] != uid:
                     yield None
                     return
-                yield job
-        except (Unreachable, ApiError) as error:
-            if isinstance(error, ApiError) and error.status != 410:
-                raise
-        job = await _again(found, name)
+                yield changed
+        except Unreachable:
+            await asyncio.sleep(_BROKEN_SECONDS)
+        except ApiError as error:
+            if error.status != 410:
+                await on_trouble(error)
+        job = await _again(found, name, on_trouble)
     yield None
 
 
@@ -59,13 +75,17 @@ async def _changes(found: Cluster, name: str, version: str) -> AsyncIterator[Jso
             yield None if event["type"] == "DELETED" else event["object"]
 
 
-async def _again(found: Cluster, name: str) -> JsonObject | None:
-    try:
-        return await found.send(resources.get(resources.JOBS, found.namespace, name))
-    except ApiError as error:
-        if error.status == 404:
-            return None
-        raise
+async def _again(found: Cluster, name: str, on_trouble: Trouble) -> JsonObject | None:
+    """As it is by now; None: it is gone."""
+    while True:
+        try:
+            return await found.send(resources.get(resources.JOBS, found.namespace, name))
+        except Unreachable as error:
+            await on_trouble(error)
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            await on_trouble(error)
 
 
 def wait_command(options: JobOnCluster) -> int:

@@ -6,7 +6,7 @@ Standard library only, and no look at anything: `tfo --help` must answer at once
 
 from orchestrator.cli import cluster_commands
 from orchestrator.cli.cluster_commands import IN_CLUSTER
-from orchestrator.cli.words import MAX_REPLICAS, Command, Flag, Word, seconds, whole
+from orchestrator.cli.words import MAX_REPLICAS, OUTPUT, Command, Flag, Word, seconds, whole
 
 STRATEGIES = ("MultiWorkerMirrored", "ParameterServer", "Independent")
 SHORT_STRATEGIES = ("ps",)
@@ -88,13 +88,7 @@ RUN = Command(
             help="Start from the last checkpoint of the latest run of this job, or of the run that is named.",
         ),
         _RUNS_DIR,
-        Flag(
-            names=("--output",),
-            metavar="FORMAT",
-            choices=("auto", "plain", "live", "json"),
-            default="auto",
-            help="live view, plain lines, one JSON event per line, or auto: live on a terminal, else plain.",
-        ),
+        OUTPUT,
         Flag(
             names=("--metrics-port",),
             metavar="PORT",

@@ -1,7 +1,8 @@
-"""The JSON events of `tfo run --output json`, as types; docs/reference/events.md is generated from them.
+"""The JSON events of `--output json`, as types; docs/reference/events.md is generated from them.
 
-`render_json` fills them, `recording` may keep them in the run folder. One object per line, camelCase; a field
-without a value is left out; no NaN ever. New fields may be added, none changes its meaning.
+Of `tfo run` and `tfo submit --watch`: `render_json` fills them, `recording` may keep them in the run folder. One object
+per line, camelCase; a field without a value is left out; no NaN ever. New fields may be added, none changes its
+meaning.
 """
 
 import json
@@ -26,7 +27,10 @@ Time = Annotated[
     str, Meta(description="When, in UTC, with milliseconds.", pattern=r"^\d{4}-\d\d-\d\dT[\d:.]+Z$")
 ]
 JobName = Annotated[str, Meta(description="Name of the job.")]
-RunNumber = Annotated[int, Meta(description="Number of the run.", ge=1)]
+RunNumber = Annotated[
+    Annotated[int, Meta(ge=1)] | None, Meta(description="Number of the run; a job on a cluster has none.")
+]
+JobNamespace = Annotated[str | None, Meta(description="Namespace of a job on a cluster.")]
 AttemptNumber = Annotated[int, Meta(description="Number of the attempt; 0 before the first.", ge=0)]
 Metrics = Annotated[dict[str, float], Meta(description="Latest finite values, by the program's own names.")]
 Message = Annotated[str, Meta(description="For people.")]
@@ -37,7 +41,8 @@ class _Line(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defa
 
     time: Time
     job: JobName
-    number: RunNumber
+    number: RunNumber = None
+    namespace: JobNamespace = None
     attempt: AttemptNumber
 
 
@@ -96,7 +101,7 @@ class Ended(_Line, frozen=True, kw_only=True, omit_defaults=False, tag_field="ev
     """The last line: what the run came to."""
 
     result: Annotated[Result, Meta(description="What came of it.")]
-    exit_code: Annotated[int, Meta(description="Exit code of `tfo run`.", ge=0, le=255)]
+    exit_code: Annotated[int, Meta(description="Exit code of `tfo`.", ge=0, le=255)]
     reason: Annotated[str, Meta(description="Reason of the end, one word.")]
     message: Message
     seconds: Annotated[float, Meta(description="Duration of the run.", ge=0)]
@@ -123,12 +128,15 @@ Line = Happened | Note | Progressed | Ended
 LINES: tuple[type[Line], ...] = (Happened, Progressed, Note, Ended)
 
 
-def of_event(job: str, number: int, event: RunEvent, metrics_url: str = "") -> Happened:
+def of_event(
+    job: str, number: int | None, event: RunEvent, metrics_url: str = "", namespace: str = ""
+) -> Happened:
     told = event.event
     return Happened(
         time=wording.timestamp(event.time),
         job=job,
         number=number,
+        namespace=namespace or None,
         attempt=told.attempt,
         event=event_name(told.reason),
         type=told.type,
@@ -148,6 +156,7 @@ def of_progress(view: RunView) -> Progressed:
         time=wording.timestamp(view.now),
         job=view.info.name,
         number=view.info.number,
+        namespace=view.info.namespace or None,
         attempt=view.attempt,
         step=progress.step,
         total_steps=progress.total_steps,
@@ -164,6 +173,7 @@ def of_summary(summary: Summary) -> Ended:
         time=wording.timestamp(summary.time),
         job=summary.job,
         number=summary.number,
+        namespace=summary.namespace or None,
         attempt=summary.attempt,
         result=summary.result,
         exit_code=summary.exit_code,
@@ -198,7 +208,7 @@ def schema() -> dict[str, Any]:
     schemas, components = msgspec.json.schema_components(LINES, ref_template="#/$defs/{name}")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "A line of tfo run --output json",
+        "title": "A line of tfo run or tfo submit --watch with --output json",
         "anyOf": list(schemas),
         "$defs": components,
     }

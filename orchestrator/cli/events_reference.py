@@ -13,10 +13,12 @@ _INTRODUCTION = """# JSON events
 
 <!-- Generated: python -m orchestrator.cli.events_reference > docs/reference/events.md -->
 
-`tfo run FILE --output json` prints one JSON object per line. Every line has `time`, `event`, `job`, `number` and
-`attempt`; the last line is the event `summary`. Field names are camelCase; the keys of `metrics` are the program's
-own. A field without a value is left out, except in the summary, where every field is present. There is no NaN. New
-fields and events may be added; what is described here does not change its meaning.
+`tfo run FILE --output json` prints one JSON object per line, and so does `tfo submit FILE --watch --output json`. Every
+line has `time`, `event`, `job` and `attempt`, and `number` on this machine or `namespace` on a cluster; the last line
+is the event `summary`. Field names are camelCase; the keys of `metrics` are the program's own. A field without a value
+is left out, except in the summary, where every field is present. There is no NaN. New fields and events may be added;
+what is described here does not change its meaning. Of a job on a cluster those events are told that its status holds:
+`firstStep` is not.
 """
 
 _MEANINGS = {

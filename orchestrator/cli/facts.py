@@ -88,6 +88,7 @@ class ReplicaCells(NamedTuple):
     name: str
     state: str
     pid: str
+    node: str
     step: str
     speed: str
     restarts: str
@@ -98,6 +99,7 @@ def replica_cells(row: ReplicaRow, times: str = "×") -> ReplicaCells:
         name=row.name,
         state=wording.clean(row.state),
         pid=f"pid {row.pid}" if row.pid else "",
+        node=f"on {wording.clean(row.node)}" if row.node else "",
         step=f"step {row.step:,}" if row.step is not None else "",
         speed=wording.step_time(row.step_seconds) if row.step_seconds is not None else "",
         restarts=f"restarted {row.restarts}{times}" if row.restarts else "",

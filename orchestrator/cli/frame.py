@@ -18,7 +18,7 @@ SLOWEST = 3
 UNUSUAL = 5
 BAR_COLUMNS = 40
 MIN_BAR_COLUMNS = 10
-_LEFT_OUT_FIRST = ("pid", "speed", "restarts")
+_LEFT_OUT_FIRST = ("pid", "node", "speed", "restarts")
 _STYLES = {
     Phase.RUNNING: "bold green",
     Phase.SUCCEEDED: "bold green",
@@ -68,10 +68,11 @@ def _fit(line: Text, columns: int, glyphs: Glyphs) -> None:
 
 
 def _header(view: RunView, columns: int, glyphs: Glyphs) -> list[Text]:
-    """name/number  phase  attempt  (history)  metrics; in several lines where it does not fit."""
-    name = Text(f"{view.info.name}/{view.info.number}", "bold")
+    """title  phase  attempt  (history)  metrics; in several lines where it does not fit."""
+    name = Text(view.info.title, "bold")
     phase = Text(facts.phase(view), _STYLES.get(view.phase, "bold"))
-    first = [name, phase, Text(_attempt(view)), Text(wording.duration(_age(view)), "dim")]
+    attempt = [Text(_attempt(view))] if _attempt(view) else []
+    first = [name, phase, *attempt, Text(wording.duration(_age(view)), "dim")]
     history = facts.history(view, glyphs.times)
     second = [Text(f"({history})", "yellow")] if history else []
     third = [Text(f"metrics {view.info.metrics_url}", "dim")] if view.info.metrics_url else []
@@ -85,7 +86,9 @@ def _header(view: RunView, columns: int, glyphs: Glyphs) -> list[Text]:
 
 
 def _attempt(view: RunView) -> str:
-    return f"attempt {view.attempt}" if view.attempt else "starting"
+    if view.attempt:
+        return f"attempt {view.attempt}"
+    return "" if view.phase is Phase.SUSPENDED or view.phase.is_final else "starting"
 
 
 def _age(view: RunView) -> float:
@@ -115,7 +118,7 @@ def _waiting(view: RunView) -> str:
     """Before the first step: what is known of why."""
     if view.phase is Phase.RUNNING:
         return "no step reported yet"
-    return wording.clean(view.status.message) or "starting"
+    return wording.clean(view.obstacle or view.status.message) or "starting"
 
 
 def _bar(done: float, columns: int, glyphs: Glyphs) -> Text:

@@ -1,4 +1,4 @@
-"""`tfo run --output json`: one event per line, for programs; the last one is the summary.
+"""`--output json` of `tfo run` and `tfo submit --watch`: one event per line, for programs; the last one is the summary.
 
 The types of the lines are in `events`; this only decides when a line is due.
 """
@@ -21,10 +21,18 @@ SOONEST = timedelta(seconds=1)
 class JsonRenderer:
     """See view.Renderer."""
 
-    def __init__(self, stream: TextIO, job: str, number: int, leave: threading.Event | None = None) -> None:
+    def __init__(
+        self,
+        stream: TextIO,
+        job: str,
+        number: int | None,
+        leave: threading.Event | None = None,
+        namespace: str = "",
+    ) -> None:
         self._lines = LineWriter(stream, leave=leave)
         self._job = job
         self._number = number
+        self._namespace = namespace
         self._attempt = 0
         self._metrics_url = ""
         self._has_told = False
@@ -56,13 +64,15 @@ class JsonRenderer:
         """The first event has the address of the metrics with it."""
         url = "" if self._has_told else self._metrics_url
         self._has_told = True
-        self._lines.write(events.encode(events.of_event(self._job, self._number, event, url)))
+        line = events.of_event(self._job, self._number, event, url, self._namespace)
+        self._lines.write(events.encode(line))
 
     def note(self, text: str, now: datetime) -> None:
         line = events.Note(
             time=wording.timestamp(now),
             job=self._job,
             number=self._number,
+            namespace=self._namespace or None,
             attempt=self._attempt,
             message=wording.clean(text),
         )

@@ -1,4 +1,4 @@
-"""`tfo run` on a terminal: a few lines that are redrawn in place, events scrolling by above them.
+"""The live view, on a terminal: a few lines that are redrawn in place, events scrolling by above them.
 
 `frame` lays a RunView out as styled lines; LiveRenderer draws frames from a thread of its own, at most 4 a second and
 only when something changed, so that a stopped terminal (Ctrl-S) never stops the run. The cursor is never hidden and

@@ -1,4 +1,4 @@
-"""`tfo run` where nobody looks at a terminal: timestamped lines for events, now and then one for progress.
+"""The view where nobody looks at a terminal: timestamped lines for events, now and then one for progress.
 
 A progress line comes with the first step, then after a further tenth of the steps but not within 5 seconds, and at
 least once a minute while steps are made.

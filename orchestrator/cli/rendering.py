@@ -1,6 +1,6 @@
 """Which renderer shows a run: live on a terminal that can, plain lines elsewhere, JSON when asked.
 
-Called by `cli.run`. The terminal library is imported only for the live view.
+Called by `cli.run` and `cluster_watch`. The terminal library is imported only for the live view.
 """
 
 import os
@@ -16,11 +16,16 @@ MIN_COLUMNS = 20
 
 
 def renderer_for(
-    output: Output, stream: TextIO, job: str, number: int, leave: threading.Event | None = None
+    output: Output,
+    stream: TextIO,
+    job: str,
+    number: int | None,
+    leave: threading.Event | None = None,
+    namespace: str = "",
 ) -> Renderer:
-    """`leave`, once set: what nobody has read by then is not waited for at the end."""
+    """`leave`, once set: what nobody has read by then is not waited for at the end. `number` None: on a cluster."""
     if output is Output.JSON:
-        return JsonRenderer(stream, job, number, leave)
+        return JsonRenderer(stream, job, number, leave, namespace)
     if output is Output.LIVE or (output is Output.AUTO and is_live_capable(stream)):
         from orchestrator.cli.render_live import LiveRenderer
 

@@ -23,9 +23,9 @@ _HEADLINE_METRICS = ("val_accuracy", "accuracy", "loss")
 
 
 class RunPaths(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """Where things are; only what exists."""
+    """Where things are; only what exists. `run`: the folder, which every run on this machine has."""
 
-    run: str
+    run: str = ""
     model: str | None = None
     checkpoints: str | None = None
     tensorboard: str | None = None
@@ -36,10 +36,11 @@ class RunPaths(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_d
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """The end of a run. `cause`: the end that made a run fail, None where no replica's did; `restart`: the message of
     the last restart or disruption; `lost_writes`: of state, metrics and events; `lost_logs`: replicas of whose output
-    lines are missing; `next`: commands to go on with; `farewell`: why `tfo` has not ended yet."""
+    lines are missing; `next`: commands to go on with; `farewell`: why `tfo` has not ended yet. `number` None: of a job
+    on a cluster, whose `namespace` says which."""
 
     job: str
-    number: int
+    number: int | None
     result: Result
     exit_code: int
     seconds: float
@@ -63,9 +64,10 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     lost_log_lines: int = 0
     lost_reason: str = ""
     cause: EndedAttempt | None = None
-    paths: RunPaths = RunPaths(run="")
+    paths: RunPaths = RunPaths()
     next: tuple[str, ...] = ()
     farewell: str = ""
+    namespace: str = ""
 
     @property
     def is_success(self) -> bool:
@@ -78,12 +80,15 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: int
     started: datetime
     now: datetime
-    paths: RunPaths
+    paths: RunPaths = RunPaths()
     next: tuple[str, ...] = ()
     farewell: str = ""
+    namespace: str = ""
 
 
-def collect_summary(job: str, number: int, status: JobStatus, final: FinalMetrics, end: Ending) -> Summary:
+def collect_summary(
+    job: str, number: int | None, status: JobStatus, final: FinalMetrics, end: Ending
+) -> Summary:
     return Summary(
         job=job,
         number=number,
@@ -109,6 +114,7 @@ def collect_summary(job: str, number: int, status: JobStatus, final: FinalMetric
         paths=end.paths,
         next=end.next,
         farewell=end.farewell,
+        namespace=end.namespace,
     )
 
 
@@ -129,7 +135,8 @@ def render_summary(summary: Summary) -> str:
 
 
 def _headline(summary: Summary) -> list[str]:
-    facts = [f"{summary.job}/{summary.number} {summary.result} after {wording.duration(summary.seconds)}"]
+    title = wording.title(summary.job, summary.number, summary.namespace)
+    facts = [f"{title} {summary.result} after {wording.duration(summary.seconds)}"]
     facts += [
         f"{name} {wording.metric(summary.metrics[name])}"
         for name in _HEADLINE_METRICS

@@ -1,7 +1,7 @@
-"""What a renderer of `tfo run` gets to see: the run at one moment (RunView) and what just happened (RunEvent).
+"""What a renderer gets to see: the run at one moment (RunView) and what just happened (RunEvent).
 
-`collect_view` makes a RunView of what the session holds; `render_live`, `render_plain` and `render_json` implement
-Renderer. Frozen values; `now` is an argument.
+`collect_view` makes a RunView of what the session of `tfo run` holds, `cluster_view` of what an API server tells;
+`render_live`, `render_plain` and `render_json` implement Renderer. Frozen values; `now` is an argument.
 """
 
 from collections.abc import Iterable
@@ -13,6 +13,7 @@ import msgspec
 
 from orchestrator.api.status import EndedAttempt, JobStatus, Phase, Progress
 from orchestrator.api.types import TensorFlowJob
+from orchestrator.cli import wording
 from orchestrator.cli.summary import Summary
 from orchestrator.core import membership
 from orchestrator.core.actions import Event
@@ -24,16 +25,21 @@ from orchestrator.protocol.messages import ProgramState
 
 
 class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What does not change during a run."""
+    """What does not change during a run. `number` None: of a job on a cluster, whose `namespace` says which."""
 
     job: TensorFlowJob
-    number: int
+    number: int | None
     started: datetime
     metrics_url: str = ""
+    namespace: str = ""
 
     @property
     def name(self) -> str:
         return self.job.metadata.name
+
+    @property
+    def title(self) -> str:
+        return wording.title(self.name, self.number, self.namespace)
 
     @property
     def uid(self) -> str:
@@ -41,11 +47,12 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReplicaRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One replica. `state`: a few words; `restarts`: how often it was the cause of one."""
+    """One replica. `state`: a few words; `restarts`: how often it was the cause of one; `node`: of its pod."""
 
     name: str
     state: str
     pid: int = 0
+    node: str = ""
     step: int | None = None
     step_seconds: float | None = None
     restarts: int = 0
@@ -56,7 +63,8 @@ class ReplicaRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunView(msgspec.Struct, frozen=True, kw_only=True):
-    """The run at one moment. `metrics`: name -> latest value; ETA is None where it is not known."""
+    """The run at one moment. `metrics`: name -> latest value; ETA is None where it is not known. `obstacle`: what
+    keeps it from starting."""
 
     info: RunInfo
     status: JobStatus
@@ -65,6 +73,7 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     metrics: dict[str, float] = {}
     eta_seconds: float | None = None
     rows: tuple[ReplicaRow, ...] = ()
+    obstacle: str = ""
 
     @property
     def phase(self) -> Phase:
@@ -142,7 +151,7 @@ def _rows(
     names = [f"{role.value}-{index}" for role, index in membership.seats(job.spec)]
     done = {side.name for side in status.sides if side.succeeded}
     return tuple(
-        _row(name, by_uid.get(uids.get(name, "")), by_name.get(name), _restarts(status, name), name in done)
+        _row(name, by_uid.get(uids.get(name, "")), by_name.get(name), restarts_of(status, name), name in done)
         for name in names
     )
 
@@ -179,6 +188,7 @@ def _end(agent: Agent) -> str:
     return f"exited {agent.exit_code}" if agent.exit_code else "done"
 
 
-def _restarts(status: JobStatus, name: str) -> int:
+def restarts_of(status: JobStatus, name: str) -> int:
+    """How often this replica was the cause of a restart."""
     alone = sum(side.restarts for side in status.sides if side.name == name)
     return alone + sum(1 for ended in status.attempts if ended.member == name and ended.cause.is_restart)

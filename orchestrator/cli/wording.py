@@ -65,6 +65,11 @@ def timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def title(job: str, number: int | None, namespace: str) -> str:
+    """digits-cnn/3, a run on this machine; team/digits-cnn, a job on a cluster."""
+    return f"{namespace}/{job}" if number is None else f"{job}/{number}"
+
+
 def near(path: Path, folder: Path) -> str:
     """The path as it can be typed in `folder`: relative where it lies inside."""
     try:

@@ -58,6 +58,16 @@ class Command:
     linux_only: bool = False
 
 
+OUTPUT = Flag(
+    names=("--output",),
+    metavar="FORMAT",
+    choices=("auto", "plain", "live", "json"),
+    default="auto",
+    help="live view, plain lines, one JSON event per line, or auto: live on a terminal, else plain.",
+)
+"""How a job is shown while it is followed."""
+
+
 def whole(minimum: int, maximum: int) -> Callable[[str], int]:
     def convert(text: str) -> int:
         if not (text.isascii() and text.isdigit() and len(text) < 12 and minimum <= int(text) <= maximum):

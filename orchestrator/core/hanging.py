@@ -10,6 +10,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from orchestrator.api.status import Attempt, Cause, Halted, Member
+from orchestrator.api.types import JobSpec
 from orchestrator.core import membership
 from orchestrator.core.actions import Event, EventType, Reason
 from orchestrator.core.cause import HALTED, End, Fate, MemberFate
@@ -125,12 +126,16 @@ def notice(
 
 
 def stop_event(turn: Turn, name: str) -> Event:
-    limit = turn.spec.recovery.hang_timeout_seconds
-    fate = f"it hangs after {limit} s of this" if limit else "hangTimeoutSeconds: 0 waits for ever"
     return Event(
         type=EventType.WARNING,
         reason=Reason.REPLICA_STOPPED,
-        message=f"the program of {name} is stopped by a signal (SIGSTOP); SIGCONT lets it go on, {fate}",
+        message=describe_stop(turn.spec, name),
         attempt=turn.last_number,
         member=name,
     )
+
+
+def describe_stop(spec: JobSpec, name: str) -> str:
+    limit = spec.recovery.hang_timeout_seconds
+    fate = f"it hangs after {limit} s of this" if limit else "hangTimeoutSeconds: 0 waits for ever"
+    return f"the program of {name} is stopped by a signal (SIGSTOP); SIGCONT lets it go on, {fate}"

@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from orchestrator.api.status import Attempt, JobStatus, Member
-from orchestrator.api.types import Role, Strategy
+from orchestrator.api.types import JobSpec, Role, Strategy
 from orchestrator.core import capacity, ending, membership, names, policies, seating, stopping, waiting
 from orchestrator.core.actions import (
     Action,
@@ -160,7 +160,7 @@ def _opened(turn: Turn, seats: tuple[Seat, ...]) -> Decision:
         workers=membership.replicas(turn.spec, Role.WORKER),
         config_hash=config_hash(turn),
     )
-    message = _message(turn, attempt)
+    message = describe(turn.spec, attempt)
     recorded = replace(_with_losses(waiting.over(turn, message), attempt.restore_step), attempt=attempt)
     event = Event(type=EventType.NORMAL, reason=Reason.STARTING, message=message, attempt=number)
     orders = Orders(turn.spec, attempt.members)
@@ -171,9 +171,9 @@ def _opened(turn: Turn, seats: tuple[Seat, ...]) -> Decision:
     return Decision(status=recorded, wanted=wanted, events=(event,), requeue_after=0.0)
 
 
-def _message(turn: Turn, attempt: Attempt) -> str:
+def describe(spec: JobSpec, attempt: Attempt) -> str:
     """The evaluator is a replica of the job, as views and plans count, and in no attempt."""
-    besides = " besides the evaluator" if membership.replicas(turn.spec, Role.EVALUATOR) else ""
+    besides = " besides the evaluator" if membership.replicas(spec, Role.EVALUATOR) else ""
     at = f" from step {attempt.restore_step}" if attempt.restore_step is not None else ""
     count = len(attempt.members)
     replicas = "replica" if count == 1 else "replicas"

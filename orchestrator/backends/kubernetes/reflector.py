@@ -1,7 +1,7 @@
 """Keeps one resource's cache in step with the API server: list once, watch from there, start again when it must.
 
-Run by `backend` for ever. Never raises for what the network or the server do: it waits, longer each time, and tries
-again. Why each rule: docs/design/20261126.kubernetes.md.
+Run for ever by `backend` and `cli.cluster_watch`. Never raises for what the network or the server do: it waits, longer
+each time, and tries again. Why each rule: docs/design/20261126.kubernetes.md.
 """
 
 import asyncio
@@ -31,7 +31,9 @@ class Expired(Exception):
 
 
 class Reflector(Generic[Item]):
-    """One resource, of one namespace or (None) of all, into a cache that others may fill too."""
+    """One resource, of one namespace or (None) of all, into a cache that others may fill too.
+
+    `trouble`: the last thing that the server or the network refused; "" once there is a new list."""
 
     def __init__(
         self,
@@ -53,6 +55,7 @@ class Reflector(Generic[Item]):
         self._relisting = Backoff(RELIST_SECONDS / 2, RELIST_SECONDS * 2)
         self._version = ""
         self._is_relisting = False
+        self.trouble = ""
         self.synced = asyncio.Event()
         self.sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
         self.lists = 0
@@ -73,9 +76,11 @@ class Reflector(Generic[Item]):
                 await self._hold_back()
             except ApiError as error:
                 self.errors += 1
+                self.trouble = error.message or str(error)
                 await self.sleep(self._backoff.next(error.retry_after))
-            except (Unreachable, msgspec.DecodeError):
+            except (Unreachable, msgspec.DecodeError) as error:
                 self.errors += 1
+                self.trouble = str(error)
                 await self.sleep(self._backoff.next())
 
     async def _hold_back(self) -> None:
@@ -102,6 +107,7 @@ class Reflector(Generic[Item]):
                 break
         self._cache.keep_only(names, self._namespace)
         self._cache.note(version, self._namespace)
+        self.trouble = ""
         self.synced.set()
         return version
 

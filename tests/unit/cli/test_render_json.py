@@ -118,6 +118,7 @@ def test_the_summary_has_every_field() -> None:
         "event": "summary",
         "job": "digits-cnn",
         "number": 3,
+        "namespace": None,
         "attempt": 2,
         "result": "succeeded",
         "exitCode": 0,
