@@ -18,6 +18,7 @@ from tests.fixtures.bare_jobs import bare_world as bare_world
 from tests.fixtures.bare_jobs import lone_controller as lone_controller
 from tests.fixtures.leftovers import wait_for_leftovers
 from tests.fixtures.prometheus import prometheus as prometheus
+from tests.fixtures.terminals import terminal as terminal
 
 # Processes that tests fork need nothing of gRPC, whose handlers abort in such a child now and then.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"

@@ -1,13 +1,22 @@
 """`tfo` on a real API server: what a user types, what comes out, and what the cluster then has."""
 
+import asyncio
 import json
-from collections.abc import Callable
+import os
+import re
+import signal
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from orchestrator.cli import main
 from tests.cluster.fixtures import Cluster
+from tests.fixtures.bare_jobs import ALL, World
+from tests.fixtures.launcher import TFO
+from tests.fixtures.terminals import Terminal
 
 pytestmark = pytest.mark.cluster
 Tfo = Callable[..., tuple[int, str, str]]
@@ -131,3 +140,132 @@ def test_a_cluster_that_is_not_there(tfo: Tfo, monkeypatch: pytest.MonkeyPatch, 
         1,
         "tfo: http://127.0.0.1:9 cannot be reached: Connect call failed ('127.0.0.1', 9)\n",
     )
+
+
+# --- followed to the end
+
+
+JOB = """apiVersion: tf-orchestrator.io/v1alpha1
+kind: TensorFlowJob
+metadata: {name: job}
+spec:
+  template:
+    spec:
+      containers: [{name: tensorflow, image: any, command: [train]}]
+  recovery: {agent: Disabled}
+  replicaSpecs: {chief: {}, worker: {replicas: 2}}
+"""
+
+
+@asynccontextmanager
+async def watching(
+    world: World, cluster: Cluster, folder: Path, *words: str, stdout: int
+) -> AsyncIterator[Process]:
+    """`tfo submit --watch` as a process of its own."""
+    (folder / "job.yaml").write_text(JOB)
+    process = await asyncio.create_subprocess_exec(
+        *(*TFO, "submit", "job.yaml", "--watch", "-n", world.namespace, *words),
+        cwd=folder,
+        env={**os.environ, "KUBECONFIG": str(cluster.kubeconfig), "TERM": "xterm-256color"},
+        stdout=stdout,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def live_through_a_restart(world: World, cluster: Cluster) -> None:
+    """Until attempt 2 is at step 40 of 200; then everybody has done his work."""
+    await world.until_running(*ALL)
+    await world.until_phase("Running")
+    await world.end("job-worker-1", 3)
+    await world.until_running(*ALL, attempt=2)
+    await world.until_phase("Running")
+    progress = {"step": 40, "totalSteps": 200, "loss": "0.5", "updateTime": "2026-11-23T12:00:00Z"}
+    await asyncio.to_thread(set_status, cluster, world.namespace, "job", progress=progress)
+
+
+async def succeed(world: World) -> None:
+    for name in reversed(ALL):
+        await world.end(name, 0)
+
+
+async def test_a_job_that_is_watched_through_a_pipe_is_told_in_lines(
+    bare_world: World, cluster: Cluster, tmp_path: Path
+) -> None:
+    pipe = asyncio.subprocess.PIPE
+    async with watching(bare_world, cluster, tmp_path, stdout=pipe) as process:
+        await live_through_a_restart(bare_world, cluster)
+        await succeed(bare_world)
+        out, err = await process.communicate()
+    place = bare_world.namespace
+    lines = out.decode().splitlines()
+    assert [line.partition("  ")[2] for line in lines if line[2:3] == ":"] == [
+        f"{place}/job created",
+        "the job was accepted",
+        "attempt 1 starts with 3 replicas",
+        "attempt 1 is running",
+        "warning: worker-1 exited with code 3",
+        "attempt 2 starts with 3 replicas",
+        "attempt 2 is running",
+        "40/200 steps (20 %)  loss 0.500",
+        "the job has succeeded",
+    ]
+    headline, *rest = lines[lines.index("") + 1 :]
+    assert re.fullmatch(
+        rf"{place}/job succeeded after \d+:\d\d   loss 0.500   1 restart \(worker-1 exited with code 3\)",
+        headline,
+    )
+    assert rest == ["", "next:", f"  tfo logs job -n {place}"]
+    assert (process.returncode, err.decode()) == (0, "")
+
+
+async def test_a_job_that_is_watched_on_a_terminal_is_drawn_live(
+    bare_world: World, cluster: Cluster, tmp_path: Path, terminal: Terminal
+) -> None:
+    stdout = terminal.stream.fileno()
+    async with watching(bare_world, cluster, tmp_path, stdout=stdout) as process:
+        await live_through_a_restart(bare_world, cluster)
+        await asyncio.to_thread(terminal.wait_for, "40/200 steps")
+        await asyncio.to_thread(terminal.wait_for, "worker-1  running  on stand-in  restarted 1×")
+        await asyncio.to_thread(terminal.wait_for_frame)
+        frame = terminal.screen().text
+        await succeed(bare_world)
+        _, err = await process.communicate()
+    place = bare_world.namespace
+    top = next(number for number, line in enumerate(frame) if line.startswith(f"{place}/job  Running"))
+    assert "attempt 2" in frame[top]
+    assert "(restarted 1×: worker-1 exited with code 3)" in frame[top]
+    assert frame[top + 1].endswith("40/200 steps  20 %   loss 0.500")
+    assert frame[top + 2 : top + 5] == [
+        "chief-0   running  on stand-in",
+        "worker-0  running  on stand-in",
+        "worker-1  running  on stand-in  restarted 1×",
+    ]
+    left = terminal.screen().text
+    assert not any("on stand-in" in line for line in left), "the frame goes, what was told stays"
+    assert any(line.endswith("worker-1 exited with code 3") for line in left)
+    assert any(f"{place}/job succeeded after" in line for line in left)
+    assert (process.returncode, err.decode()) == (0, "")
+
+
+async def test_ctrl_c_ends_the_watching_and_not_the_job(
+    bare_world: World, cluster: Cluster, tmp_path: Path
+) -> None:
+    pipe = asyncio.subprocess.PIPE
+    async with watching(bare_world, cluster, tmp_path, "--output", "json", stdout=pipe) as process:
+        await bare_world.until_running(*ALL)
+        await bare_world.until_phase("Running")
+        assert process.stdout is not None
+        lines = [json.loads(await process.stdout.readline()) for _ in range(4)]
+        process.send_signal(signal.SIGINT)
+        _, err = await process.communicate()
+    assert [line["event"] for line in lines] == ["note", "jobCreated", "attemptStarting", "jobRunning"]
+    assert {(line["job"], line["namespace"]) for line in lines} == {("job", bare_world.namespace)}
+    left = "not watching any more; the job goes on (tfo delete job -n {} ends it)"
+    assert (process.returncode, err.decode().strip()) == (130, left.format(bare_world.namespace))
+    assert (await bare_world.status())["phase"] == "Running"

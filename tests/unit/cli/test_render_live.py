@@ -1,17 +1,10 @@
 """The live view on a terminal: what is on the screen while it runs, and what is left of it."""
 
-import fcntl
 import os
-import pty
 import re
 import signal
-import struct
 import termios
-import threading
-from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from io import TextIOWrapper
 
 import pytest
 
@@ -22,74 +15,13 @@ from orchestrator.cli.render_json import JsonRenderer
 from orchestrator.cli.render_live import LiveRenderer
 from orchestrator.cli.render_plain import PlainRenderer
 from orchestrator.cli.view import Renderer
-from tests.fixtures.run_views import Screen, build_event, build_summary, build_view
+from tests.fixtures.run_views import build_event, build_summary, build_view
+from tests.fixtures.terminals import COLUMNS, Terminal
 from tests.fixtures.training_reports import later
 
-COLUMNS = 160
 STYLES = re.compile(rb"\x1b\[([0-9;]*)m")
 PLAIN_STYLES = (b"0", b"1", b"2", b"")
 """End of a style, bold, faint."""
-
-
-@dataclass
-class Terminal:
-    """A pseudo-terminal: a stream to write to, and all that has arrived at the other end."""
-
-    stream: TextIOWrapper
-    other_end: int
-    received: bytes = b""
-
-    def __post_init__(self) -> None:
-        self._changed = threading.Condition()
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        while True:
-            try:
-                data = os.read(self.other_end, 65536)
-            except OSError:
-                return
-            with self._changed:
-                self.received += data
-                self._changed.notify()
-
-    def wait_for(self, text: str) -> None:
-        with self._changed:
-            assert self._changed.wait_for(lambda: text.encode() in self.received, timeout=30), self.received
-
-    def wait_for_frame(self) -> None:
-        """Until the frame that has begun to arrive is whole: its last word clears what is below it."""
-        with self._changed:
-            assert self._changed.wait_for(lambda: self.received.endswith(b"\x1b[J"), timeout=30), (
-                self.received
-            )
-
-    def join(self) -> None:
-        """The reader ends when nobody can write any more."""
-        self._reader.join()
-
-    def resize(self, columns: int) -> None:
-        fcntl.ioctl(self.other_end, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-
-    def screen(self, columns: int = COLUMNS) -> Screen:
-        screen = Screen(columns)
-        screen.feed(self.received.decode())
-        return screen
-
-
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
-    other_end, end = pty.openpty()
-    for name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("TERM", "xterm-256color")
-    with open(end, "w", encoding="utf-8") as stream:
-        found = Terminal(stream, other_end)
-        found.resize(COLUMNS)
-        yield found
-    found.join()
-    os.close(other_end)
 
 
 def test_the_frame_is_redrawn_in_place_and_events_scroll_by_above(terminal: Terminal) -> None:
