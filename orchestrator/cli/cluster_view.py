@@ -184,14 +184,12 @@ def _end(replica: Replica) -> str:
 
 
 def _pending(replica: Replica, pod: Pod) -> str:
-    """In few words; all of them are in the job's condition Waiting."""
+    """In few words, Kubernetes' own where it gives a reason; all of them are in the job's condition Waiting."""
     if replica.deleting:
         return "ending"
     if replica.obstacle.endswith(_PULLING):
         return f"image {_PULLING}"
-    if not pod.spec.node_name:
-        return replica.obstacle.partition(":")[0].lower() or "scheduling"
-    return replica.obstacle.partition(":")[0] or "creating"
+    return replica.obstacle.partition(":")[0] or ("creating" if pod.spec.node_name else "scheduling")
 
 
 def _running(replica: Replica, job: TensorFlowJob, status: JobStatus) -> str:

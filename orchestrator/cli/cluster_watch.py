@@ -29,6 +29,8 @@ from orchestrator.cli.view import Renderer, RunInfo
 from orchestrator.core import names
 
 REFRESH_SECONDS = 0.5
+AGAIN_SECONDS = (0.5, 15.0)
+"""Between two requests to a server that does not answer: at first, and at most."""
 UNSEEN_SECONDS = 15.0
 """Then it is said that no controller seems to run."""
 
@@ -105,7 +107,7 @@ class _Watching:
             namespace=found.namespace,
             label_selector=names.selector(job["metadata"]["name"]),
         )
-        self._backoff = Backoff(0.5, 15.0)
+        self._backoff = Backoff(*AGAIN_SECONDS)
         self._is_lost = False
         self._said: set[str] = set()
 
@@ -140,13 +142,16 @@ class _Watching:
         return summary.exit_code
 
     def _take(self, job: JsonObject) -> None:
-        """A new state of the job: what happened first, then how it stands."""
+        """A new state of the job: first what happened, then how it stands; but its end is told last."""
         before, status, now = self._seen, cluster.status_of(job), utc_now()
         info = cluster_view.info_of(job)
         self._seen = _Seen(info, status, cluster_view.fold_pace(before.pace, status))
+        if status.phase.is_final:
+            self._refresh()
         for event in cluster_news.news(before.status, status, info.job.spec, now):
             self._renderer.told(event)
-        self._refresh()
+        if not status.phase.is_final:
+            self._refresh()
 
     def _refresh(self) -> None:
         seen, reflector = self._seen, self._reflector

@@ -17,7 +17,9 @@ from orchestrator.cli.arguments import (
     RmOptions,
     RunOptions,
     StopOptions,
+    SubmitOptions,
 )
+from orchestrator.cli.cluster_arguments import Reach
 from orchestrator.cli.errors import UsageError
 
 
@@ -212,3 +214,10 @@ def test_the_replica_may_stand_behind_flags(line: str) -> None:
     assert parse(line) == LogsOptions(
         runs_dir=Path("tfo-runs"), run="job", replica="worker-0", follow=True, tail=2
     )
+
+
+def test_how_a_submitted_job_is_shown_needs_somebody_who_looks() -> None:
+    found = parse("submit cnn --watch --output json -n team")
+    assert isinstance(found, SubmitOptions)
+    assert (found.watch, found.output, found.reach) == (True, Output.JSON, Reach(namespace="team"))
+    assert refusal("submit cnn --output json") == "--output says how --watch shows the job; write both"

@@ -149,3 +149,11 @@ async def test_old_news_changes_nothing(world: World) -> None:
     world.api.feed("DELETED", pod("a", 6, uid="old"))
     await world.until(lambda: world.reflector.events == 2)
     assert [one.metadata.uid for one in world.cache.all()] == ["new"]
+
+
+async def test_what_is_in_its_way_is_known_until_it_is_not(world: World) -> None:
+    world.api.answer("GET", PATH, ApiError(403, "Forbidden", "you may not list pods"), page(10))
+    await world.until(lambda: bool(world.reflector.trouble))
+    assert (world.reflector.trouble, world.reflector.synced.is_set()) == ("you may not list pods", False)
+    await world.until(world.reflector.synced.is_set)
+    assert world.reflector.trouble == ""
