@@ -22,6 +22,10 @@ _COLOURS = (36, 33, 32, 35, 34, 96, 93, 92, 95, 94)
 
 
 def logs_command(options: LogsOptions) -> int:
+    """Raises Refused."""
+    if options.attempt is not None:
+        raise Refused("--attempt is for runs on this machine: the log of a pod does not tell attempts apart")
+
     async def work(found: Cluster) -> int:
         job = await found.job(options.run)
         seats = {seat: container_of(job, seat) for seat in _seats(job, options.replica)}
@@ -106,20 +110,47 @@ async def _follow_seat(
 ) -> None:
     """One pod after the other; what is not there yet, or not any more, is asked for again."""
     seat, container = place
-    last = b""
+    seen = Unrepeated()
     while True:
-        request = _request(found, f"{options.run}-{seat}", container, options, last.decode())
+        request = _request(found, f"{options.run}-{seat}", container, options, seen.last.decode())
+        seen.begin()
         try:
             async with found.api.lines(request, silence_seconds=_SILENCE_SECONDS) as lines:
                 async for line in lines:
                     moment, _, text = line.partition(b" ")
-                    if moment > last:
-                        last = moment
+                    if seen.is_new(moment):
                         printer.print(seat, text)
                         printer.flush()
         except (ApiError, Unreachable):
             pass  # not started yet, or replaced
         await asyncio.sleep(_AGAIN_SECONDS)
+
+
+class Unrepeated:
+    """Which lines of a log are new: after a break it begins with some that were printed before. Several may have one
+    time, as some container runtimes stamp everything that they read at once.
+
+    `last`: of the newest line."""
+
+    def __init__(self) -> None:
+        self.last = b""
+        self._of_last = 0
+        self._since = b""
+        self._left = 0
+
+    def begin(self) -> None:
+        """The log is read anew, from `last` on."""
+        self._since, self._left = self.last, self._of_last
+
+    def is_new(self, moment: bytes) -> bool:
+        if moment < self._since:
+            return False
+        if moment == self._since and self._left:
+            self._left -= 1
+            return False
+        self._of_last = self._of_last + 1 if moment == self.last else 1
+        self.last = moment
+        return True
 
 
 class _Printer:

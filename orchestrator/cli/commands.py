@@ -193,7 +193,7 @@ LOGS = Command(
             names=("--attempt",),
             metavar="N",
             convert=whole(1, 10**9),
-            help="Only this attempt; default: all of them.",
+            help="Only this attempt of a run on this machine; default: all of them.",
         ),
         Flag(
             names=("--tail",),
