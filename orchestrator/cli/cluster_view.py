@@ -4,7 +4,8 @@ Called by `cluster_watch`. What only a run on this machine has (number, process 
 are steps of single replicas, which no API server is told. Pure; `now` is an argument.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -24,7 +25,7 @@ from orchestrator.backends.kubernetes.objects import Pod, StoredJob
 from orchestrator.backends.kubernetes.replicas import replica_of, seat_of
 from orchestrator.cli import exit_codes, wording
 from orchestrator.cli.summary import Ending, Summary, collect_summary
-from orchestrator.cli.view import ReplicaRow, RunInfo, RunView, attempt_number, restarts_of
+from orchestrator.cli.view import ReplicaRow, RunInfo, RunView, attempt_number
 from orchestrator.core import membership, names
 from orchestrator.core.observed import Disruption, Replica, ReplicaPhase
 from orchestrator.core.policies import signal_name
@@ -46,6 +47,19 @@ class Pace(msgspec.Struct, frozen=True):
     attempt: int = 0
     newest: Progress = Progress()
     step_seconds: float | None = None
+
+
+class _Record(msgspec.Struct, frozen=True, kw_only=True):
+    """What the status says of replicas, by name, or by UID (`seated`: their program has been started, or will be).
+
+    `done`: whatever becomes of their pods, their programs have done their work."""
+
+    done: set[str]
+    seated: set[str]
+    halted: set[str]
+    restarts: Counter[str]
+    is_running: bool
+    has_agents: bool
 
 
 def fold_pace(pace: Pace, status: JobStatus) -> Pace:
@@ -118,9 +132,26 @@ def _obstacle(status: JobStatus) -> str:
 
 def _rows(job: TensorFlowJob, status: JobStatus, pods: Sequence[Pod] | None) -> tuple[ReplicaRow, ...]:
     by_name = {names.member(*seat): pod for pod in pods or () if (seat := _seat(pod, job)) is not None}
+    record = _record(job, status)
+    absent = UNKNOWN if pods is None else _absent(status)
     return tuple(
-        _row(names.member(*seat), job, status, None if pods is None else by_name)
-        for seat in membership.seats(job.spec)
+        _row(name, by_name.get(name), record, absent)
+        for name in (names.member(*seat) for seat in membership.seats(job.spec))
+    )
+
+
+def _record(job: TensorFlowJob, status: JobStatus) -> _Record:
+    attempt, sides = status.attempt, status.sides
+    members = attempt.members if attempt else ()
+    halted = {one.member for one in attempt.halted} if attempt else set()
+    alone = Counter({side.name: side.restarts for side in sides})
+    return _Record(
+        done={one.name for one in members if one.succeeded} | {one.name for one in sides if one.succeeded},
+        seated={one.uid for one in members} | {one.uid for one in sides},
+        halted=halted | {one.name for one in sides if one.stopped_since is not None},
+        restarts=alone + Counter(one.member for one in status.attempts if one.cause.is_restart),
+        is_running=status.phase is Phase.RUNNING,
+        has_agents=job.spec.recovery.agent is not AgentMode.DISABLED,
     )
 
 
@@ -130,23 +161,12 @@ def _seat(pod: Pod, job: TensorFlowJob) -> membership.Seat | None:
     return seat_of(pod) if is_ours else None
 
 
-def _row(name: str, job: TensorFlowJob, status: JobStatus, pods: Mapping[str, Pod] | None) -> ReplicaRow:
-    pod = pods.get(name) if pods is not None else None
-    is_done = name in _done(status)
-    if pod is None:
-        state = "done" if is_done else UNKNOWN if pods is None else _absent(status)
-    else:
-        state = _state(pod, job, status, is_done)
+def _row(name: str, pod: Pod | None, record: _Record, absent: str) -> ReplicaRow:
+    is_done = name in record.done
+    state = "done" if is_done else _state(pod, record) if pod is not None else absent
     return ReplicaRow(
-        name=name, state=state, node=pod.spec.node_name if pod else "", restarts=restarts_of(status, name)
+        name=name, state=state, node=pod.spec.node_name if pod else "", restarts=record.restarts[name]
     )
-
-
-def _done(status: JobStatus) -> set[str]:
-    """Whose program has done its work is on record, whatever becomes of the pod."""
-    members = status.attempt.members if status.attempt else ()
-    of_gang = {one.name for one in members if one.succeeded}
-    return of_gang | {one.name for one in status.sides if one.succeeded}
 
 
 def _absent(status: JobStatus) -> str:
@@ -155,12 +175,12 @@ def _absent(status: JobStatus) -> str:
     return "gone" if status.phase.is_final else "waiting"
 
 
-def _state(pod: Pod, job: TensorFlowJob, status: JobStatus, is_done: bool) -> str:
+def _state(pod: Pod, record: _Record) -> str:
     seat = seat_of(pod)
     if seat is None:
         return UNKNOWN
     replica = replica_of(pod, seat, is_ours_to_delete=True, is_orphaned=False)
-    if is_done or replica.phase is ReplicaPhase.SUCCEEDED:
+    if replica.phase is ReplicaPhase.SUCCEEDED:
         return "done"
     if replica.phase is ReplicaPhase.FAILED:
         return _end(replica)
@@ -168,7 +188,7 @@ def _state(pod: Pod, job: TensorFlowJob, status: JobStatus, is_done: bool) -> st
         return "cannot start"
     if replica.phase is ReplicaPhase.PENDING:
         return _pending(replica, pod)
-    return _running(replica, job, status)
+    return _running(replica, record)
 
 
 def _end(replica: Replica) -> str:
@@ -192,19 +212,15 @@ def _pending(replica: Replica, pod: Pod) -> str:
     return replica.obstacle.partition(":")[0] or ("creating" if pod.spec.node_name else "scheduling")
 
 
-def _running(replica: Replica, job: TensorFlowJob, status: JobStatus) -> str:
+def _running(replica: Replica, record: _Record) -> str:
     """That a pod runs says little where an agent does: its program runs while the attempt, or its side, has it."""
     if replica.deleting:
         return "ending"
-    attempt = status.attempt
-    halted = {one.member for one in attempt.halted} if attempt else set()
-    halted |= {side.name for side in status.sides if side.stopped_since is not None}
-    seated = {one.uid for one in attempt.members} if attempt else set()
-    if replica.uid not in seated | {side.uid for side in status.sides}:
-        return "running" if job.spec.recovery.agent is AgentMode.DISABLED else "ready"
-    if replica.name in halted:
+    if replica.uid not in record.seated:
+        return "ready" if record.has_agents else "running"
+    if replica.name in record.halted:
         return "running, stopped"
-    return "running" if status.phase is Phase.RUNNING else "starting"
+    return "running" if record.is_running else "starting"
 
 
 def summary_of(info: RunInfo, status: JobStatus, reach: Sequence[str], now: datetime) -> Summary:

@@ -5,7 +5,7 @@ Called by `dispatch` and the modules of those commands.
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
 from orchestrator.api.status import JobStatus, Phase
 from orchestrator.api.types import JsonObject
@@ -37,7 +37,7 @@ async def _raise(error: Unreachable | ApiError) -> None:
 
 async def follow(
     found: Cluster, name: str, since: JsonObject | None = None, on_trouble: Trouble = _raise
-) -> AsyncIterator[JsonObject | None]:
+) -> AsyncGenerator[JsonObject | None, None]:
     """The job now, and after every change; None at last, when it is gone. Raises Refused when there is none.
 
     `since`: the job as it is known already, which need not be asked for. A namesake that comes later is another job.

@@ -7,7 +7,7 @@ Whatever the network does, it goes on as soon as it can and says so; Ctrl-C ends
 import asyncio
 import sys
 import threading
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -28,7 +28,8 @@ from orchestrator.cli.rendering import renderer_for
 from orchestrator.cli.view import Renderer, RunInfo
 from orchestrator.core import names
 
-REFRESH_SECONDS = 0.5
+REFRESH_SECONDS = 0.25
+"""What becomes of pods is shown as often as this: a thousand of them come one by one."""
 AGAIN_SECONDS = (0.5, 15.0)
 """Between two requests to a server that does not answer: at first, and at most."""
 UNSEEN_SECONDS = 15.0
@@ -62,13 +63,15 @@ async def watch(found: Cluster, job: JsonObject, output: Output, reach: Reach) -
         raise RuntimeError("a coroutine runs in a task")
     leaving = _Leaving(task)
     name = job["metadata"]["name"]
+    renderer = renderer_for(output, sys.stdout, name, None, leaving.leave, namespace=found.namespace)
+    watching = _Watching(found, job, renderer, reach)
     with signals.GivenTo(leaving):
         try:
-            with renderer_for(
-                output, sys.stdout, name, None, leaving.leave, namespace=found.namespace
-            ) as renderer:
-                return await _Watching(found, job, renderer, reach).run()
+            with renderer:
+                return await watching.run()
         except asyncio.CancelledError:
+            if watching.code is not None:
+                return watching.code
             _say_left(words_of(reach, found.namespace), name)
             if leaving.number is None:
                 raise
@@ -91,14 +94,13 @@ class _Seen:
 
 
 class _Watching:
-    """One job, from its creation to its end."""
+    """One job, from its creation to its end. `code`: the exit code, once that is known."""
 
     def __init__(self, found: Cluster, job: JsonObject, renderer: Renderer, reach: Reach) -> None:
         self._found, self._job, self._renderer = found, job, renderer
         self._reach = words_of(reach, found.namespace)
         self._seen = _Seen(cluster_view.info_of(job), JobStatus(), cluster_view.Pace())
         self._pods: Cache[Pod] = Cache(lambda pod: names.LABEL_JOB)
-        self._pods.on_change = lambda key: self._refresh()
         self._reflector = Reflector(
             found.api,
             resources.PODS,
@@ -108,6 +110,7 @@ class _Watching:
             label_selector=names.selector(job["metadata"]["name"]),
         )
         self._backoff = Backoff(*AGAIN_SECONDS)
+        self.code: int | None = None
         self._is_lost = False
         self._said: set[str] = set()
 
@@ -125,19 +128,21 @@ class _Watching:
     async def _follow(self) -> int:
         name = self._seen.info.name
         is_deleted = False
-        async for job in follow(self._found, name, self._job, self._wait_for_server):
-            self._say_found()
-            is_deleted = job is None
-            if job is not None:
-                self._take(job)
-            if is_deleted or self._seen.status.phase.is_final:
-                break
+        async with aclosing(follow(self._found, name, self._job, self._wait_for_server)) as states:
+            async for job in states:
+                self._say_found()
+                is_deleted = job is None
+                if job is not None:
+                    self._take(job)
+                if is_deleted or self._seen.status.phase.is_final:
+                    break
         seen, now = self._seen, utc_now()
         summary = (
             cluster_view.summary_of_deleted(seen.info, seen.status, now)
             if is_deleted
             else cluster_view.summary_of(seen.info, seen.status, self._reach, now)
         )
+        self.code = summary.exit_code
         self._renderer.close(summary)
         return summary.exit_code
 

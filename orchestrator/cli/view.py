@@ -151,7 +151,7 @@ def _rows(
     names = [f"{role.value}-{index}" for role, index in membership.seats(job.spec)]
     done = {side.name for side in status.sides if side.succeeded}
     return tuple(
-        _row(name, by_uid.get(uids.get(name, "")), by_name.get(name), restarts_of(status, name), name in done)
+        _row(name, by_uid.get(uids.get(name, "")), by_name.get(name), _restarts(status, name), name in done)
         for name in names
     )
 
@@ -188,7 +188,6 @@ def _end(agent: Agent) -> str:
     return f"exited {agent.exit_code}" if agent.exit_code else "done"
 
 
-def restarts_of(status: JobStatus, name: str) -> int:
-    """How often this replica was the cause of a restart."""
+def _restarts(status: JobStatus, name: str) -> int:
     alone = sum(side.restarts for side in status.sides if side.name == name)
     return alone + sum(1 for ended in status.attempts if ended.member == name and ended.cause.is_restart)
