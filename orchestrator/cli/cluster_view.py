@@ -50,12 +50,13 @@ class Pace(msgspec.Struct, frozen=True):
 
 
 class _Record(msgspec.Struct, frozen=True, kw_only=True):
-    """What the status says of replicas, by name, or by UID (`seated`: their program has been started, or will be).
+    """What the status says of replicas, by name, or by UID (`members`, and `alone`: those outside the gang).
 
     `done`: whatever becomes of their pods, their programs have done their work."""
 
     done: set[str]
-    seated: set[str]
+    members: set[str]
+    alone: set[str]
     halted: set[str]
     restarts: Counter[str]
     is_running: bool
@@ -147,7 +148,8 @@ def _record(job: TensorFlowJob, status: JobStatus) -> _Record:
     alone = Counter({side.name: side.restarts for side in sides})
     return _Record(
         done={one.name for one in members if one.succeeded} | {one.name for one in sides if one.succeeded},
-        seated={one.uid for one in members} | {one.uid for one in sides},
+        members={one.uid for one in members},
+        alone={one.uid for one in sides},
         halted=halted | {one.name for one in sides if one.stopped_since is not None},
         restarts=alone + Counter(one.member for one in status.attempts if one.cause.is_restart),
         is_running=status.phase is Phase.RUNNING,
@@ -216,11 +218,11 @@ def _running(replica: Replica, record: _Record) -> str:
     """That a pod runs says little where an agent does: its program runs while the attempt, or its side, has it."""
     if replica.deleting:
         return "ending"
-    if replica.uid not in record.seated:
+    if replica.uid not in record.members and replica.uid not in record.alone:
         return "ready" if record.has_agents else "running"
     if replica.name in record.halted:
         return "running, stopped"
-    return "running" if record.is_running else "starting"
+    return "running" if record.is_running or replica.uid in record.alone else "starting"
 
 
 def summary_of(info: RunInfo, status: JobStatus, reach: Sequence[str], now: datetime) -> Summary:

@@ -134,6 +134,8 @@ def test_a_replica_outside_the_gang_runs_while_it_has_its_seat() -> None:
     pod = pod_of("evaluator-0")
     found = row(pod, replaced(RUNNING, sides=(side,)), spec=WITH_EVALUATOR)
     assert (found.state, found.restarts) == ("running", 1)
+    restarting = replaced(RUNNING, phase=Phase.RESTARTING, sides=(side,))
+    assert row(pod, restarting, spec=WITH_EVALUATOR).state == "running", "whatever becomes of the gang"
     between = replaced(RUNNING, sides=(msgspec.structs.replace(side, uid=""),))
     assert row(pod, between, spec=WITH_EVALUATOR).state == "ready"
 
