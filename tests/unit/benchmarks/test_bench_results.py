@@ -19,8 +19,8 @@ def test_every_benchmark_that_is_listed_can_be_measured(name: str) -> None:
     assert callable(importlib.import_module(f"benchmarks.{name}").measured)
 
 
-def test_all_together_take_half_an_hour_at_most() -> None:
-    assert sum(MINUTES.values()) <= 30
+def test_all_together_take_an_hour_at_most() -> None:
+    assert sum(MINUTES.values()) <= 60
 
 
 def test_one_missed_goal_and_one_broken_benchmark_are_enough() -> None:
