@@ -11,11 +11,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import yaml
 
 from orchestrator.cli import main
 from tests.cluster.fixtures import Cluster
-from tests.fixtures.bare_jobs import ALL, World
+from tests.fixtures.bare_jobs import ALL, LIMIT_SECONDS, World
 from tests.fixtures.launcher import TFO
+from tests.fixtures.lines_that_break import BreakableLine
 from tests.fixtures.terminals import Terminal
 
 pytestmark = pytest.mark.cluster
@@ -269,3 +271,47 @@ async def test_ctrl_c_ends_the_watching_and_not_the_job(
     left = "not watching any more; the job goes on (tfo delete job -n {} ends it)"
     assert (process.returncode, err.decode().strip()) == (130, left.format(bare_world.namespace))
     assert (await bare_world.status())["phase"] == "Running"
+
+
+async def test_a_network_that_breaks_while_a_job_is_watched_is_told_and_nothing_is_missed(
+    bare_world: World, cluster: Cluster, tmp_path: Path
+) -> None:
+    config = yaml.safe_load(cluster.kubeconfig.read_text())
+    found = config["clusters"][0]["cluster"]
+    address, _, port = found["server"].rpartition(":")
+    async with BreakableLine(int(port)) as line:
+        found["server"] = f"{address}:{line.port}"
+        (tmp_path / "kubeconfig").write_text(yaml.safe_dump(config))
+        words = ("--kubeconfig", str(tmp_path / "kubeconfig"))
+        pipe = asyncio.subprocess.PIPE
+        async with watching(bare_world, cluster, tmp_path, *words, stdout=pipe) as process:
+            assert process.stdout is not None
+            told = await lines_until(process.stdout, "attempt 1 is running", bare_world)
+            await line.cut()
+            told += await lines_until(process.stdout, "what is shown is how it was", bare_world)
+            await bare_world.end("job-worker-1", 3)
+            await bare_world.until_running(*ALL, attempt=2)
+            await bare_world.until_phase("Running")
+            await line.mend()
+            told += await lines_until(process.stdout, "attempt 2 is running", bare_world)
+            await succeed(bare_world)
+            _, err = await process.communicate()
+    assert [text.partition(" (")[0] for text in told[4:]] == [
+        "the API server does not answer",
+        "the API server answers again",
+        "warning: worker-1 exited with code 3",
+        "attempt 2 starts with 3 replicas",
+        "attempt 2 is running",
+    ]
+    assert (process.returncode, err.decode()) == (0, "")
+
+
+async def lines_until(stream: asyncio.StreamReader, last: str, world: World) -> list[str]:
+    """Without their times of day."""
+    lines: list[str] = []
+    async with asyncio.timeout(LIMIT_SECONDS):
+        while not (lines and lines[-1].endswith(last)):
+            line = (await stream.readline()).decode()
+            assert line, f"the end came before {last!r}: {lines}; {await world.status()}"
+            lines.append(line.rstrip("\n").partition("  ")[2])
+    return lines
