@@ -4,6 +4,7 @@ Called by `cluster_watch`. What only a run on this machine has (number, process 
 are steps of single replicas, which no API server is told. Pure; `now` is an argument.
 """
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
@@ -109,8 +110,17 @@ def view_of(
 
 
 def metrics_of(progress: Progress) -> dict[str, float]:
+    """Finite ones, as JSON wants them, whatever has been written."""
     told = {"loss": progress.loss, "accuracy": progress.accuracy}
-    return {name: float(text) for name, text in told.items() if text is not None}
+    found = {name: _number(text) for name, text in told.items() if text is not None}
+    return {name: value for name, value in found.items() if math.isfinite(value)}
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def _eta(pace: Pace, status: JobStatus, now: datetime) -> float | None:

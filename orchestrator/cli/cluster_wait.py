@@ -53,13 +53,20 @@ async def follow(
                     yield None
                     return
                 yield changed
-        except Unreachable:
-            await asyncio.sleep(_BROKEN_SECONDS)
-        except ApiError as error:
-            if error.status != 410:
-                await on_trouble(error)
+        except (Unreachable, ApiError) as error:
+            await _pause(error)
         job = await _again(found, name, on_trouble)
     yield None
+
+
+async def _pause(error: Unreachable | ApiError) -> None:
+    """Whether the server is well the next request shows. Raises what asking again does not mend."""
+    if isinstance(error, ApiError):
+        if error.status == 410:
+            return
+        if not error.is_transient:
+            raise error
+    await asyncio.sleep(_BROKEN_SECONDS)
 
 
 async def _changes(found: Cluster, name: str, version: str) -> AsyncIterator[JsonObject | None]:

@@ -163,6 +163,12 @@ def test_progress_is_the_jobs_and_the_time_left_is_counted_down_from_it() -> Non
     assert view(status=waiting, pace=pace, seconds=25).eta_seconds is None
 
 
+def test_what_is_no_number_is_left_out() -> None:
+    for text in ("nan", "inf", "low"):
+        seen = view(status=replaced(RUNNING, progress=Progress(step=1, loss=text, accuracy="0.5")))
+        assert seen.metrics == {"accuracy": 0.5}
+
+
 def test_a_new_attempt_has_no_speed_yet_and_the_same_progress_makes_none() -> None:
     first = replaced(RUNNING, progress=Progress(step=100, update_time=later(10)))
     second = replaced(RUNNING, progress=Progress(step=110, update_time=later(20)))

@@ -156,7 +156,8 @@ def test_a_server_that_is_away_for_a_while_is_waited_for_and_that_is_said(script
 
 
 def test_a_watch_that_ends_or_breaks_for_a_moment_is_no_news(scripted: ScriptedCluster) -> None:
-    scripted.script(JOBS, *changes(STARTED), None, CUT, *changes(SUCCEEDED))
+    busy = ApiError(429, "TooManyRequests", "storage is (re)initializing")
+    scripted.script(JOBS, *changes(STARTED), None, CUT, busy, *changes(SUCCEEDED))
     scripted.answer("GET", JOB, document(8, STARTED))
     code, lines, _ = watch(scripted)
     assert code == 0
