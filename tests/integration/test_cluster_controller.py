@@ -293,3 +293,36 @@ async def test_a_leader_that_slept_too_long_changes_nothing_and_ends(
         assert await asyncio.to_thread(first.process.wait, 30) == 1
         assert (await world.status())["phase"] == "Suspended"
         assert first.said("not leading any more")
+
+
+async def test_what_is_orphaned_by_a_deletion_is_let_go_and_never_taken_over(world: World) -> None:
+    await world.create()
+    await world.until_running(*ALL)
+    first = {pod.metadata.uid for pod in world.pods().values()}
+    request = resources.delete(resources.JOBS, world.namespace, "job")
+    options = msgspec.json.decode(request.body) | {"propagationPolicy": "Orphan"}
+    await world.api.send(msgspec.structs.replace(request, body=msgspec.json.encode(options)))
+
+    def are_free() -> bool:
+        return all(
+            not pod.metadata.finalizers and not pod.metadata.owner_references for pod in world.pods().values()
+        )
+
+    async def is_gone() -> bool:
+        return await world.job() is None
+
+    await world.until(is_gone, "the job is gone")
+    await world.until(are_free, "its pods belong to nobody, and nothing holds them")
+    assert {pod.metadata.uid for pod in world.pods().values()} == first, "they run on, as was asked for"
+    await world.create()
+
+    async def is_told() -> bool:
+        conditions = (await world.status()).get("conditions") or ()
+        return any(one["reason"] == "NameConflict" for one in conditions)
+
+    await world.until(is_told, "their names are taken")
+    for name in ALL:
+        await world.api.send(resources.delete(resources.PODS, world.namespace, name, grace_seconds=0))
+    await world.api.send(resources.delete(resources.SERVICES, world.namespace, "job-tfo"))
+    await world.until_running(*ALL)
+    assert not first & {pod.metadata.uid for pod in world.pods().values()}
