@@ -200,9 +200,11 @@ _FIELDS: dict[tuple[type[msgspec.Struct], str], JsonObject] = {
 def _status(cls: type[msgspec.Struct]) -> JsonObject:
     """Unknown fields stay: whoever is newer than this definition loses nothing."""
     fields = shape.fields_of(cls)
-    properties = {key: _status_type(field.type) for key, field in fields.items()}
+    properties = {
+        key: {"description": field.description, **_status_type(field.type)} for key, field in fields.items()
+    }
     if cls is Condition:
-        properties["status"] = {"type": "string", "enum": ["True", "False", "Unknown"]}
+        properties["status"] |= {"type": "string", "enum": ["True", "False", "Unknown"]}
     schema: JsonObject = {**_OPAQUE, "properties": properties}
     required = [key for key, field in fields.items() if field.is_required]
     return schema | ({"required": required} if required else {})

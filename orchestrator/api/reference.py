@@ -1,15 +1,19 @@
 """docs/reference/job.md, rendered from the types and the catalog: `python -m orchestrator.api.reference > FILE`.
 
-A test compares the file with what this renders. Reads the JSON Schema, which is made from the same types; pure but
-for the print.
+A test compares the file with what this renders. What users write is read in the JSON Schema, which is made from the
+same types; the status in the types themselves. Pure but for the print.
 """
 
 import json
 from collections.abc import Iterator
 
+import msgspec
+from msgspec import inspect
+
+from orchestrator.api import shape
 from orchestrator.api.catalog import WORKLOADS, Argument, Workload
 from orchestrator.api.schema import json_schema
-from orchestrator.api.status import Cause, Phase
+from orchestrator.api.status import Cause, Condition, JobStatus, Phase
 from orchestrator.api.types import JsonObject
 
 _INTRODUCTION = """# The job file
@@ -21,6 +25,14 @@ every mistake with its line. Times are in seconds. Templates are Kubernetes pod 
 machine their `command`, `args`, `workingDir` and `env` count.
 
 Put `"Off"` in quotes: `tfo` takes a bare `Off` for the word, but `kubectl` reads YAML 1.1, where it is `false`.
+"""
+_STATUS = """## Status
+
+What is written back, on a cluster and into a run's folder: `kubectl get tfo JOB -o yaml`, `kubectl explain tfo.status`.
+What has nothing to say is left out.
+
+| Field | Type | Meaning |
+|---|---|---|
 """
 _CAUSES = """## Causes
 
@@ -37,7 +49,9 @@ def render_reference() -> str:
     rows = "\n".join(_rows(schema, schema["definitions"], ""))
     fields = f"## Fields\n\n| Field | Type | Default | Meaning |\n|---|---|---|---|\n{rows}\n"
     programs = "\n".join(_workload(one) for one in WORKLOADS.values())
-    return "\n".join((_INTRODUCTION, fields, f"## Built-in programs\n\n{programs}", _phases(), _causes()))
+    return "\n".join(
+        (_INTRODUCTION, fields, f"## Built-in programs\n\n{programs}", _status(), _phases(), _causes())
+    )
 
 
 def _rows(schema: JsonObject, definitions: JsonObject, parent: str) -> Iterator[str]:
@@ -93,6 +107,55 @@ def _workload(workload: Workload) -> str:
 def _argument(argument: Argument) -> str:
     default = f"`{json.dumps(argument.default)}`"
     return f"| `{argument.name}` | {argument.type.value} | {default} | {_cell(argument.description)} |"
+
+
+def _status() -> str:
+    return _STATUS + "\n".join(_status_rows(JobStatus, "status", {})) + "\n"
+
+
+def _status_rows(
+    cls: type[msgspec.Struct], parent: str, shown: dict[type[msgspec.Struct], str]
+) -> Iterator[str]:
+    """`shown`: where the fields of a type stand already."""
+    for key, field in sorted(shape.fields_of(cls).items()):
+        path = f"{parent}.{key}"
+        kind = "`True` \\| `False`" if (cls, key) == (Condition, "status") else _status_type(field.type)
+        below, suffix = _below(field.type)
+        as_there = f" Its fields are those of `{shown[below]}`." if below in shown else ""
+        yield f"| `{path}` | {kind} | {_cell(field.description)}{as_there} |"
+        if below is not None and below not in shown:
+            shown[below] = path + suffix
+            yield from _status_rows(below, path + suffix, shown)
+
+
+def _below(type_: inspect.Type) -> tuple[type[msgspec.Struct] | None, str]:
+    """Of which fields it consists, and how they are reached."""
+    if isinstance(type_, inspect.VarTupleType):
+        return _below(shape.unwrap(type_.item_type)[0])[0], "[]"
+    if isinstance(type_, inspect.DictType):
+        return _below(shape.unwrap(type_.value_type)[0])[0], ".ROLE"
+    return (type_.cls, "") if isinstance(type_, inspect.StructType) else (None, "")
+
+
+_WORDS: dict[type[inspect.Type], str] = {
+    inspect.StructType: "object",
+    inspect.DictType: "object",
+    inspect.DateTimeType: "time",
+    inspect.IntType: "integer",
+    inspect.FloatType: "number",
+    inspect.BoolType: "boolean",
+    inspect.StrType: "string",
+}
+
+
+def _status_type(type_: inspect.Type) -> str:
+    if isinstance(type_, inspect.VarTupleType):
+        return f"array of {_status_type(shape.unwrap(type_.item_type)[0])}"
+    if isinstance(type_, inspect.EnumType) and type_.cls is Cause:
+        return "[cause](#causes)"
+    if isinstance(type_, inspect.EnumType):
+        return " \\| ".join(f"`{one.value}`" for one in type_.cls)
+    return _WORDS[type(type_)]
 
 
 def _phases() -> str:

@@ -49,9 +49,10 @@ def test_every_node_has_a_type_and_nothing_that_is_not_structural() -> None:
         assert not {"$ref", "oneOf", "allOf", "anyOf"} & set(node), path
 
 
-def test_every_field_that_users_write_is_described() -> None:
-    for path, node in walk(schema()["spec"], "spec"):
-        if path != "spec" and not path.endswith("[]"):
+@pytest.mark.parametrize("part", ["spec", "status"])
+def test_every_field_that_users_write_or_read_is_described(part: str) -> None:
+    for path, node in walk(schema()[part], part):
+        if path != part and not path.endswith(("[]", ".*")):
             assert node["description"], path
 
 

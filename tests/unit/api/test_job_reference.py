@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from orchestrator.api import reference
+from orchestrator.api import reference, shape
 from orchestrator.api.catalog import WORKLOADS
+from orchestrator.api.status import JobStatus
 
 COMMITTED = Path(__file__).resolve().parents[3] / "docs" / "reference" / "job.md"
 
@@ -28,3 +29,15 @@ def test_every_argument_of_every_program_is_in_it() -> None:
         for argument in workload.arguments
         if f"| `{argument.name}` |" not in text
     ] == []
+
+
+def test_every_field_of_the_status_is_in_it_and_described() -> None:
+    rows = [row.split(" | ") for row in reference.render_reference().splitlines() if "| `status." in row]
+    fields = {row[0].removeprefix("| ").strip("`"): row[-1].removesuffix(" |") for row in rows}
+    assert all(fields.values())
+    top = {f"status.{key}" for key in shape.fields_of(JobStatus)}
+    assert top <= set(fields)
+    assert fields["status.attempts[].cause"] == "What ended it."
+    assert "those of `status.attempts[]`" in fields["status.failure"]
+    assert "status.failure.cause" not in fields
+    assert "status.replicaStatuses.ROLE.active" in fields
