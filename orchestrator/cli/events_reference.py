@@ -19,6 +19,10 @@ is the event `summary`. Field names are camelCase; the keys of `metrics` are the
 is left out, except in the summary, where every field is present. There is no NaN. New fields and events may be added;
 what is described here does not change its meaning. Of a job on a cluster those events are told that its status holds:
 `firstStep` is not.
+
+On a cluster the same stands in Kubernetes' events, which `kubectl describe tfo JOB` and `tfo events JOB` show: their
+reason is the name here with a capital letter, `MemberLost` for `memberLost`. `progress`, `note` and `summary` are not
+among them; `.status.progress` is there in place of the first.
 """
 
 _MEANINGS = {
@@ -27,7 +31,7 @@ _MEANINGS = {
     Reason.RUNNING: "The program of every gang member of the attempt is alive.",
     Reason.FIRST_STEP: "The first training step of the attempt was reported.",
     Reason.MEMBER_LOST: "A gang member ended unasked; its attempt ends.",
-    Reason.RESTARTING: "A new attempt follows.",
+    Reason.RESTARTING: "The reason of the condition Restarting; the event is `memberLost` or `jobResized`.",
     Reason.SIDE_RESTART: "A replica outside the gang restarts alone.",
     Reason.REPLICA_STOPPED: "A program was seen in job-control stop (SIGSTOP).",
     Reason.RESIZED: "The number of workers changes.",
