@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import msgspec
 
@@ -28,6 +29,13 @@ _NOT_INSTALLED = (
 SILENCE_SECONDS = 120.0
 
 
+class Change(msgspec.Struct, frozen=True):
+    """An event of a watch. `object` by `type`: the item, only its version (BOOKMARK), or a Status (ERROR)."""
+
+    type: str
+    object: JsonObject
+
+
 @dataclass(frozen=True)
 class Cluster:
     """`namespace`: the one that was asked for, or that of the context."""
@@ -37,8 +45,7 @@ class Cluster:
 
     async def send(self, request: Request) -> JsonObject:
         """The answer as JSON. Raises ApiError and Unreachable."""
-        found: JsonObject = msgspec.json.decode((await self.api.send(request)).body)
-        return found
+        return _read((await self.api.send(request)).body, JsonObject)
 
     async def job(self, name: str) -> JsonObject:
         """Raises Refused when there is none."""
@@ -55,15 +62,28 @@ class Cluster:
         shown = f"; it has {', '.join(known[:10])}" if known else "; it has none"
         return f"namespace {self.namespace} has no job {name!r}{shown}"
 
-    async def changes(self, request: Request) -> AsyncIterator[JsonObject]:
-        """Every event of a watch, until the server ends it."""
+    async def changes(self, request: Request) -> AsyncIterator[Change]:
+        """Every event of a watch, until the server ends it. Raises ApiError and Unreachable."""
         async with self.api.lines(request, silence_seconds=SILENCE_SECONDS) as lines:
             async for line in lines:
-                event: JsonObject = msgspec.json.decode(line)
-                if event["type"] == "ERROR":
-                    found = event["object"]
+                if not line:
+                    continue
+                change = _read(line, Change)
+                if change.type == "ERROR":
+                    found = change.object
                     raise ApiError(found.get("code", 500), found.get("reason", ""), found.get("message", ""))
-                yield event
+                yield change
+
+
+Wanted = TypeVar("Wanted")
+
+
+def _read(text: bytes, kind: type[Wanted]) -> Wanted:
+    """A line that was cut in the middle, or the page of a proxy, is no answer. Raises Unreachable."""
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except msgspec.DecodeError as error:
+        raise Unreachable(f"what came is no answer of an API server: {error}") from None
 
 
 Work = Callable[[Cluster], Awaitable[int]]

@@ -17,7 +17,7 @@ from orchestrator.cli.cluster_arguments import JobOnCluster
 
 _WATCH_SECONDS = 300
 _BROKEN_SECONDS = 1.0
-"""Where watches break at once, as behind some proxies, a job is not asked for more often than this."""
+"""Where watches end or break at once, as behind some proxies, a job is not asked for more often than this."""
 Trouble = Callable[[Unreachable | ApiError], Awaitable[None]]
 """Told why a job cannot be followed for now: returns when it is to be tried again, or raises."""
 _GOALS: dict[str, tuple[Phase, ...]] = {
@@ -54,19 +54,16 @@ async def follow(
                     return
                 yield changed
         except (Unreachable, ApiError) as error:
-            await _pause(error)
+            _check_mendable(error)
+        await asyncio.sleep(_BROKEN_SECONDS)
         job = await _again(found, name, on_trouble)
     yield None
 
 
-async def _pause(error: Unreachable | ApiError) -> None:
+def _check_mendable(error: Unreachable | ApiError) -> None:
     """Whether the server is well the next request shows. Raises what asking again does not mend."""
-    if isinstance(error, ApiError):
-        if error.status == 410:
-            return
-        if not error.is_transient:
-            raise error
-    await asyncio.sleep(_BROKEN_SECONDS)
+    if isinstance(error, ApiError) and error.status != 410 and not error.is_transient:
+        raise error
 
 
 async def _changes(found: Cluster, name: str, version: str) -> AsyncIterator[JsonObject | None]:
@@ -77,9 +74,9 @@ async def _changes(found: Cluster, name: str, version: str) -> AsyncIterator[Jso
         seconds=_WATCH_SECONDS,
         field=f"metadata.name={name}",
     )
-    async for event in found.changes(request):
-        if event["type"] != "BOOKMARK":
-            yield None if event["type"] == "DELETED" else event["object"]
+    async for change in found.changes(request):
+        if change.type != "BOOKMARK":
+            yield None if change.type == "DELETED" else change.object
 
 
 async def _again(found: Cluster, name: str, on_trouble: Trouble) -> JsonObject | None:

@@ -1,13 +1,17 @@
 """`tfo wait`: what it waits for, when it gives up, and what exit code says so."""
 
+import asyncio
+
 import pytest
 
 from orchestrator.api.status import JobStatus, Phase
 from orchestrator.backends.kubernetes.api import ApiError, Unreachable
+from orchestrator.cli import cluster_wait
 from tests.fixtures.scripted_api import CUT
 from tests.fixtures.scripted_cluster import JOB, JOBS, ScriptedCluster, document
 from tests.fixtures.scripted_cluster import scripted as scripted
 
+GONE = {"code": 410, "reason": "Expired", "message": "too old resource version"}
 FAILED = JobStatus(phase=Phase.FAILED, message="worker-1 exited with code 3")
 
 
@@ -71,11 +75,43 @@ def test_a_wait_that_takes_too_long_says_so(scripted: ScriptedCluster) -> None:
 
 
 def test_watches_that_end_break_or_expire_are_taken_up_where_they_ended(scripted: ScriptedCluster) -> None:
-    gone = {"code": 410, "reason": "Expired", "message": "too old resource version"}
-    scripted.script(JOBS, None, CUT, ("ERROR", gone), *states(Phase.SUCCEEDED))
+    scripted.script(JOBS, None, CUT, ("ERROR", GONE), *states(Phase.SUCCEEDED))
     scripted.answer("GET", JOB, document(1), document(5), document(6), document(7))
     assert scripted.tfo("wait", "job")[0] == 0
     assert [dict(one.query)["resourceVersion"] for one in scripted.watched] == ["1", "5", "6", "7"]
+
+
+@pytest.mark.parametrize("line", [b'{"type": "MODIFIED", "obj', b"<html>", b"{}", b"[]"])
+def test_half_a_line_and_the_page_of_a_proxy_are_a_broken_watch_and_no_crash(
+    scripted: ScriptedCluster, line: bytes
+) -> None:
+    scripted.script(JOBS, b"", line, *states(Phase.SUCCEEDED))
+    assert scripted.tfo("wait", "job") == (0, "job: Succeeded\n", "")
+    assert len(scripted.watched) == 2
+
+
+def test_who_is_answered_by_something_else_than_an_api_server_is_told_so(scripted: ScriptedCluster) -> None:
+    scripted.answer("GET", JOB, b"<html>please log in</html>")
+    code, _, err = scripted.tfo("wait", "job")
+    assert (code, err.startswith("tfo: what came is no answer of an API server: ")) == (1, True)
+
+
+@pytest.mark.parametrize("end", [None, CUT, ("ERROR", GONE)])
+def test_watches_that_end_at_once_do_not_make_it_ask_all_the_time(
+    scripted: ScriptedCluster, monkeypatch: pytest.MonkeyPatch, end: object
+) -> None:
+    waits: list[float] = []
+    at_once = asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        await at_once(0)
+
+    monkeypatch.setattr("asyncio.sleep", sleep)
+    monkeypatch.setattr(cluster_wait, "_BROKEN_SECONDS", 1.5)
+    scripted.script(JOBS, end, end, *states(Phase.SUCCEEDED))
+    assert scripted.tfo("wait", "job")[0] == 0
+    assert [seconds for seconds in waits if seconds] == [1.5, 1.5]
 
 
 def test_what_has_happened_while_nothing_was_heard_counts(scripted: ScriptedCluster) -> None:
