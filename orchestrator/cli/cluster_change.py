@@ -10,7 +10,7 @@ from orchestrator.backends.kubernetes import resources
 from orchestrator.cli import cluster, exit_codes
 from orchestrator.cli.cluster import Cluster
 from orchestrator.cli.cluster_arguments import JobOnCluster
-from orchestrator.cli.cluster_wait import follow
+from orchestrator.cli.cluster_wait import Absence, follow
 from orchestrator.cli.errors import Refused
 
 
@@ -69,7 +69,7 @@ async def _until_gone(found: Cluster, options: JobOnCluster) -> int:
     try:
         async with cluster.limited(options.timeout):
             async for job in follow(found, options.name):
-                if job is None:
+                if isinstance(job, Absence):
                     break
     except Refused:
         return exit_codes.OK  # gone before we looked

@@ -34,7 +34,8 @@ def commands(target: Word, job_flags: tuple[Flag, ...]) -> tuple[Command, ...]:
         usage=("tfo submit FILE|WORKLOAD [options]", "tfo submit [options] -- PROGRAM ARGUMENTS..."),
         details="Checks the job first, as `tfo validate` does. With --watch it shows the job as `tfo run` "
         "does until it has ended; Ctrl-C then ends the watching, not the job. Exit code: 0 it has been created, with "
-        "--watch it has succeeded, 1 it has failed or was deleted, 2 wrong input or refused by the API server.",
+        "--watch it has succeeded, 1 it has failed or was deleted, or went without anybody seeing its end, 2 wrong "
+        "input or refused by the API server.",
         words=(target,),
         flags=(
             *job_flags,

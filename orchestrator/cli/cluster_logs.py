@@ -12,7 +12,7 @@ from orchestrator.backends.kubernetes.api import ApiError, Request, Unreachable
 from orchestrator.cli import cluster, exit_codes
 from orchestrator.cli.arguments import LogsOptions
 from orchestrator.cli.cluster import Cluster
-from orchestrator.cli.cluster_wait import follow
+from orchestrator.cli.cluster_wait import Absence, follow
 from orchestrator.cli.errors import Refused
 from orchestrator.core import names
 
@@ -95,7 +95,7 @@ async def _follow_all(
     tasks = [asyncio.create_task(_follow_seat(found, options, one, printer)) for one in seats.items()]
     try:
         async for job in follow(found, options.run):
-            if job is None or cluster.status_of(job).phase.is_final:
+            if isinstance(job, Absence) or cluster.status_of(job).phase.is_final:
                 break
         await asyncio.wait(tasks, timeout=_AGAIN_SECONDS)
     finally:

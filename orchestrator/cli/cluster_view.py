@@ -25,7 +25,7 @@ from orchestrator.backends.kubernetes.jobs import decode_job
 from orchestrator.backends.kubernetes.objects import Pod, StoredJob
 from orchestrator.backends.kubernetes.replicas import replica_of, seat_of
 from orchestrator.cli import exit_codes, wording
-from orchestrator.cli.summary import Ending, Summary, collect_summary
+from orchestrator.cli.summary import Ending, Result, Summary, collect_summary
 from orchestrator.cli.view import ReplicaRow, RunInfo, RunView, attempt_number
 from orchestrator.core import membership, names
 from orchestrator.core.observed import Disruption, Replica, ReplicaPhase
@@ -242,10 +242,21 @@ def summary_of(info: RunInfo, status: JobStatus, reach: Sequence[str], now: date
 
 def summary_of_deleted(info: RunInfo, status: JobStatus, now: datetime) -> Summary:
     """Of a job that somebody has deleted before its end; `status`: its last."""
+    return _without_end(info, status, now, "cancelled", "the job was deleted before it had ended")
+
+
+def summary_of_missed(info: RunInfo, status: JobStatus, now: datetime) -> Summary:
+    """Of a job that is gone, nobody saw how; `status`: the last that was seen. A `ttlSecondsAfterFinished` is enough
+    for that, and a notebook that slept for longer."""
+    return _without_end(
+        info, status, now, "gone", "the job is gone; whether it had ended before was not seen"
+    )
+
+
+def _without_end(info: RunInfo, status: JobStatus, now: datetime, result: Result, message: str) -> Summary:
     ending = Ending(exit_code=exit_codes.FAILED, started=info.started, now=now, namespace=info.namespace)
     found = collect_summary(info.name, None, status, _final(status), ending)
-    message = "the job was deleted before it had ended"
-    return msgspec.structs.replace(found, result="cancelled", reason="", message=message, cause=None)
+    return msgspec.structs.replace(found, result=result, reason="", message=message, cause=None)
 
 
 def _ending(info: RunInfo, status: JobStatus, reach: Sequence[str], now: datetime) -> Ending:

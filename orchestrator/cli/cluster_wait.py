@@ -6,6 +6,7 @@ Called by `dispatch` and the modules of those commands.
 import asyncio
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from enum import Enum
 
 from orchestrator.api.status import JobStatus, Phase
 from orchestrator.api.types import JsonObject
@@ -20,6 +21,16 @@ _BROKEN_SECONDS = 1.0
 """Where watches end or break at once, as behind some proxies, a job is not asked for more often than this."""
 Trouble = Callable[[Unreachable | ApiError], Awaitable[None]]
 """Told why a job cannot be followed for now: returns when it is to be tried again, or raises."""
+
+
+class Absence(Enum):
+    """Why there is no job any more. DELETED: that was seen, and all that had become of it before; MISSED: it went, or
+    became another job, while nothing was heard, perhaps after its end."""
+
+    DELETED = "deleted"
+    MISSED = "missed"
+
+
 _GOALS: dict[str, tuple[Phase, ...]] = {
     "succeeded": (Phase.SUCCEEDED,),
     "failed": (Phase.FAILED,),
@@ -37,8 +48,8 @@ async def _raise(error: Unreachable | ApiError) -> None:
 
 async def follow(
     found: Cluster, name: str, since: JsonObject | None = None, on_trouble: Trouble = _raise
-) -> AsyncGenerator[JsonObject | None, None]:
-    """The job now, and after every change; None at last, when it is gone. Raises Refused when there is none.
+) -> AsyncGenerator[JsonObject | Absence, None]:
+    """The job now, and after every change; at last, when it is gone, why. Raises Refused when there is none.
 
     `since`: the job as it is known already, which need not be asked for. A namesake that comes later is another job.
     """
@@ -49,15 +60,15 @@ async def follow(
         yield job
         try:
             async for changed in _changes(found, name, job["metadata"]["resourceVersion"]):
-                if changed is None or changed["metadata"]["uid"] != uid:
-                    yield None
+                if isinstance(changed, Absence) or changed["metadata"]["uid"] != uid:
+                    yield changed if isinstance(changed, Absence) else Absence.MISSED
                     return
                 yield changed
         except (Unreachable, ApiError) as error:
             _check_mendable(error)
         await asyncio.sleep(_BROKEN_SECONDS)
         job = await _again(found, name, on_trouble)
-    yield None
+    yield Absence.MISSED
 
 
 def _check_mendable(error: Unreachable | ApiError) -> None:
@@ -66,7 +77,7 @@ def _check_mendable(error: Unreachable | ApiError) -> None:
         raise error
 
 
-async def _changes(found: Cluster, name: str, version: str) -> AsyncIterator[JsonObject | None]:
+async def _changes(found: Cluster, name: str, version: str) -> AsyncIterator[JsonObject | Absence]:
     request = resources.watch(
         resources.JOBS,
         found.namespace,
@@ -76,7 +87,7 @@ async def _changes(found: Cluster, name: str, version: str) -> AsyncIterator[Jso
     )
     async for change in found.changes(request):
         if change.type != "BOOKMARK":
-            yield None if change.type == "DELETED" else change.object
+            yield Absence.DELETED if change.type == "DELETED" else change.object
 
 
 async def _again(found: Cluster, name: str, on_trouble: Trouble) -> JsonObject | None:
@@ -110,7 +121,7 @@ def wait_command(options: JobOnCluster) -> int:
 async def _wait(found: Cluster, options: JobOnCluster) -> int:
     goals = _GOALS[options.state]
     async for job in follow(found, options.name):
-        if job is None:
+        if isinstance(job, Absence):
             return _gone(options)
         status = cluster.status_of(job)
         if status.phase in goals:

@@ -23,8 +23,9 @@ from orchestrator.cli import cluster, cluster_news, cluster_view, signals, wordi
 from orchestrator.cli.arguments import Output
 from orchestrator.cli.cluster import Cluster
 from orchestrator.cli.cluster_arguments import Reach, words_of
-from orchestrator.cli.cluster_wait import follow
+from orchestrator.cli.cluster_wait import Absence, follow
 from orchestrator.cli.rendering import renderer_for
+from orchestrator.cli.summary import Summary
 from orchestrator.cli.view import Renderer, RunInfo
 from orchestrator.core import names
 
@@ -127,24 +128,28 @@ class _Watching:
 
     async def _follow(self) -> int:
         name = self._seen.info.name
-        is_deleted = False
+        absence: Absence | None = None
         async with aclosing(follow(self._found, name, self._job, self._wait_for_server)) as states:
             async for job in states:
                 self._say_found()
-                is_deleted = job is None
-                if job is not None:
-                    self._take(job)
-                if is_deleted or self._seen.status.phase.is_final:
+                if isinstance(job, Absence):
+                    absence = job
                     break
-        seen, now = self._seen, utc_now()
-        summary = (
-            cluster_view.summary_of_deleted(seen.info, seen.status, now)
-            if is_deleted
-            else cluster_view.summary_of(seen.info, seen.status, self._reach, now)
-        )
+                self._take(job)
+                if self._seen.status.phase.is_final:
+                    break
+        summary = self._summary(absence)
         self.code = summary.exit_code
         self._renderer.close(summary)
         return summary.exit_code
+
+    def _summary(self, absence: Absence | None) -> Summary:
+        seen, now = self._seen, utc_now()
+        if absence is Absence.DELETED:
+            return cluster_view.summary_of_deleted(seen.info, seen.status, now)
+        if absence is Absence.MISSED:
+            return cluster_view.summary_of_missed(seen.info, seen.status, now)
+        return cluster_view.summary_of(seen.info, seen.status, self._reach, now)
 
     def _take(self, job: JsonObject) -> None:
         """A new state of the job: first what happened, then how it stands; but its end is told last."""

@@ -100,7 +100,12 @@ class FailureCause(msgspec.Struct, frozen=True, kw_only=True, rename="camel", om
 class Ended(_Line, frozen=True, kw_only=True, omit_defaults=False, tag_field="event", tag="summary"):
     """The last line: what the run came to."""
 
-    result: Annotated[Result, Meta(description="What came of it.")]
+    result: Annotated[
+        Result,
+        Meta(
+            description="What came of it; `gone`: a job on a cluster that went while the API server was not heard."
+        ),
+    ]
     exit_code: Annotated[int, Meta(description="Exit code of `tfo`.", ge=0, le=255)]
     reason: Annotated[str, Meta(description="Reason of the end, one word.")]
     message: Message

@@ -13,7 +13,8 @@ from orchestrator.api.status import EndedAttempt, JobStatus, Phase
 from orchestrator.cli import exit_codes, wording
 from orchestrator.metrics.store import FinalMetrics
 
-Result = Literal["succeeded", "failed", "cancelled"]
+Result = Literal["succeeded", "failed", "cancelled", "gone"]
+"""gone: of a job on a cluster, whose end nobody saw."""
 RESULTS: dict[Phase, Result] = {
     Phase.SUCCEEDED: "succeeded",
     Phase.FAILED: "failed",

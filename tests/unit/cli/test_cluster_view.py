@@ -279,3 +279,13 @@ def test_the_summary_of_a_job_that_was_deleted_blames_nobody() -> None:
         "",
         "the job was deleted before it had ended",
     ]
+
+
+def test_of_a_job_whose_end_nobody_saw_no_end_is_told() -> None:
+    found = cluster_view.summary_of_missed(info_of(document()), RUNNING, later(90))
+    assert (found.exit_code, found.result, found.next) == (1, "gone", ())
+    assert render_summary(found).splitlines() == [
+        "team/job gone after 1:30",
+        "",
+        "the job is gone; whether it had ended before was not seen",
+    ]

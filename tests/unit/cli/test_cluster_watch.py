@@ -168,7 +168,20 @@ def test_a_namesake_that_came_meanwhile_is_another_job(scripted: ScriptedCluster
     scripted.script(JOBS, *changes(STARTED), CUT)
     scripted.answer("GET", JOB, document(8, SUCCEEDED, uid="another"))
     code, lines, _ = watch(scripted)
-    assert (code, lines[-1]) == (1, "the job was deleted before it had ended")
+    assert (code, lines[-1]) == (1, "the job is gone; whether it had ended before was not seen")
+
+
+def test_a_job_that_went_while_nothing_was_heard_may_have_ended_before(scripted: ScriptedCluster) -> None:
+    """As with a ttlSecondsAfterFinished shorter than the sleep of a notebook."""
+    scripted.script(JOBS, *changes(STEPPED), CUT)
+    scripted.answer("GET", JOB, Unreachable("no route to host"), ApiError(404, "NotFound", "no"))
+    code, lines, _ = watch(scripted)
+    assert code == 1
+    assert lines[lines.index("") + 1 :] == [
+        "team/job gone after 0:05   loss 0.500   step 100",
+        "",
+        "the job is gone; whether it had ended before was not seen",
+    ]
 
 
 def test_who_may_not_watch_is_told_so(scripted: ScriptedCluster) -> None:
