@@ -2,9 +2,9 @@
 
 `python -m benchmarks.pods_recovery [--pairs 5] [--quick]`, on real nodes. Ours: worker-1's program of a chief and two
 workers is killed; the agents of the same pods start the three programs again, which restore the last checkpoint and
-train, until the controller notes the first step of attempt 2. By hand: three bare pods wait for a file; from its moment
-the same programs start, with a TF_CONFIG written by hand and such a checkpoint, to the first step that any of them
-reports. Goal: at most 1.2 times. Beside it the same job without agents, whose pods are all made anew.
+train, until the controller notes the first step of the next attempt. By hand: three bare pods wait for a file; from
+its moment the same programs start, with a TF_CONFIG written by hand and such a checkpoint, to the first step that any
+of them reports. Goal: at most 1.2 times. Beside it the same job without agents, whose pods are all made anew.
 """
 
 import itertools
@@ -101,14 +101,14 @@ def clear(world: World) -> None:
 
 
 def ours(world: World, kept: Path | None = None) -> float:
-    """Seconds from the kill to the first step of attempt 2. `kept`: where a checkpoint is left."""
+    """Seconds from the kill to the first step of the next attempt. `kept`: where a checkpoint is left."""
     with running(world, job_spec("Enabled")) as job:
         if kept is not None:
             shutil.copytree(checkpoints(world)[0], kept / checkpoints(world)[0].name)
-        victim = job.program(f"{job.name}-worker-1")
+        victim, following = job.program(f"{job.name}-worker-1"), job.attempt + 1
         killed = time.time()
         os.kill(victim, signal.SIGKILL)
-        while (moment := logged_first_step(job, 2)) is None:
+        while (moment := logged_first_step(job, following)) is None:
             time.sleep(LOOK_SECONDS)
     return moment - killed
 
@@ -130,10 +130,10 @@ def without_agents(world: World, reports: Reports) -> float:
     told = {"name": "TFO_REPORT_SOCKET", "value": f"{VOLUME}/{SOCKET}"}
     spec["template"] = {"spec": {"containers": [{"name": "tensorflow", "env": [told]}]}}
     with running(world, spec) as job:
-        uid = job.uids()[f"{job.name}-worker-1"]
+        uid, following = job.uids()[f"{job.name}-worker-1"], job.attempt + 1
         killed = time.time()
         kill_container(uid)
-        return reports.step_after(killed, 2) - killed
+        return reports.step_after(killed, following) - killed
 
 
 def by_hand(world: World, reports: Reports, kept: Path) -> float:
