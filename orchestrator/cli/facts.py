@@ -30,7 +30,7 @@ def steps(view: RunView) -> str:
 def share(view: RunView) -> float | None:
     """Of the steps that are done, 0-1; None where the total is unknown."""
     step, total = view.progress.step, view.progress.total_steps
-    return min(step / total, 1.0) if total and step is not None else None
+    return min(max(step / total, 0.0), 1.0) if total and total > 0 and step is not None else None
 
 
 def percent(view: RunView) -> str:

@@ -115,6 +115,15 @@ def test_the_bar_is_full_at_the_end_and_empty_at_the_start() -> None:
     assert lines_of(build_view(500), 160)[1].startswith("━" * 40 + "  500/420 steps  100 %")
 
 
+@pytest.mark.parametrize(("step", "total"), [(-420, 420), (10**12, -1), (-1, -420)])
+def test_numbers_that_cannot_be_make_no_bar_that_is_longer_than_one(step: int, total: int) -> None:
+    """Whoever may write a status, or reports by himself, can say so: a bar as long as that would take all memory."""
+    progress = msgspec.structs.replace(build_view().progress, step=step, total_steps=total)
+    lines = render_frame(changed(build_view(), progress=progress), 160, 40, FINE)
+    assert max(line.plain.count("━") for line in lines) <= 40
+    assert all(line.cell_len <= 160 for line in lines)
+
+
 def build_many(count: int) -> RunView:
     rows = tuple(
         ReplicaRow(
