@@ -5,8 +5,12 @@ Pods never run there, unless a stand-in kubelet says so.
 
 import asyncio
 import itertools
+import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 
@@ -14,12 +18,33 @@ from orchestrator.api.types import JsonObject
 from orchestrator.backends.kubernetes import resources
 from orchestrator.backends.kubernetes.api import Api
 from orchestrator.backends.kubernetes.objects import Pod
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.fixtures import Cluster, open_cluster
 
 AT_ONCE = 100
 LIMIT_SECONDS = 300.0
 LOOK_SECONDS = 0.1
 _ACCOUNTS = resources.Resource("", "v1", "serviceaccounts")
 _NUMBERS = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A control plane that runs. `folder`: for whatever else is started beside it."""
+
+    cluster: Cluster
+    plane: ControlPlane
+    folder: Path
+
+
+@contextmanager
+def stage(*, audit: bool = False) -> Iterator[Stage]:
+    with tempfile.TemporaryDirectory(prefix="tfo-bench-") as name:
+        cluster, plane = open_cluster(Path(name) / "cluster", audit=audit)
+        try:
+            yield Stage(cluster, plane, Path(name))
+        finally:
+            plane.stop()
 
 
 def job(name: str, replicas: int) -> JsonObject:
@@ -82,14 +107,25 @@ async def create_all(api: Api, objects: Sequence[tuple[resources.Resource, str, 
     await asyncio.gather(*(create(*one) for one in objects))
 
 
+async def list_all(api: Api, resource: resources.Resource, namespace: str) -> list[JsonObject]:
+    found: list[JsonObject] = []
+    following = ""
+    while True:
+        request = resources.list_page(resource, namespace, following=following)
+        page = msgspec.json.decode((await api.send(request)).body)
+        found += page["items"]
+        following = page["metadata"].get("continue", "")
+        if not following:
+            return found
+
+
 async def make_namespace(api: Api, kind: str) -> str:
     """With its ServiceAccount, without which no pod is admitted."""
     name = f"{kind}-{next(_NUMBERS)}"
     await api.send(resources.create(resources.NAMESPACES, None, {"metadata": {"name": name}}))
 
     async def has_account() -> bool:
-        page = await api.send(resources.list_page(_ACCOUNTS, name))
-        return bool(msgspec.json.decode(page.body)["items"])
+        return bool(await list_all(api, _ACCOUNTS, name))
 
     await wait_for(has_account, f"{name} has a ServiceAccount")
     return name

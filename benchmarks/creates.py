@@ -7,22 +7,26 @@ the same service, pods and statuses as fast as it can, 100 at a time, with the s
 
 import asyncio
 import sys
-import tempfile
 import time
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from benchmarks import command
-from benchmarks.control_planes import LIMIT_SECONDS, PodWatcher, create_all, job, make_namespace
+from benchmarks.control_planes import (
+    AT_ONCE,
+    LIMIT_SECONDS,
+    PodWatcher,
+    create_all,
+    job,
+    list_all,
+    make_namespace,
+    stage,
+)
 from benchmarks.figures import Figure, Sample
 from orchestrator.api.types import JsonObject
 from orchestrator.backends.kubernetes import resources
 from orchestrator.backends.kubernetes.api import Api
 from orchestrator.backends.kubernetes.transport import open_api
-from tests.cluster.fixtures import open_cluster
 from tests.fixtures.controllers import ControllerProcess
 
 GOAL = 1.5
@@ -103,15 +107,7 @@ class Scene:
 
     async def _bodies(self, namespace: str) -> list[JsonObject]:
         """As our controller made them, without what the server added and without an owner."""
-        bodies: list[JsonObject] = []
-        following = ""
-        while True:
-            request = resources.list_page(resources.PODS, namespace, following=following)
-            page = msgspec.json.decode((await self._api.send(request)).body)
-            bodies += [_as_made(one) for one in page["items"]]
-            following = page["metadata"].get("continue", "")
-            if not following:
-                return bodies
+        return [_as_made(one) for one in await list_all(self._api, resources.PODS, namespace)]
 
 
 def _as_made(pod: JsonObject) -> JsonObject:
@@ -151,22 +147,20 @@ async def measure_shape(scene: Scene, shape: Shape, pairs: int) -> Figure:
 
 
 async def measure_all(kubeconfig: Path, size: command.Size) -> list[Figure]:
-    async with AsyncExitStack() as stack:
-        api = await stack.enter_async_context(await open_api(kubeconfig=str(kubeconfig)))
+    async with await open_api(kubeconfig=str(kubeconfig), requests=AT_ONCE) as api:
         scene = Scene(api)
         return [await measure_shape(scene, one, size.pairs) for one in (QUICK if size.is_quick else SHAPES)]
 
 
 def measured(size: command.Size) -> list[Figure]:
-    with tempfile.TemporaryDirectory(prefix="tfo-bench-") as name:
-        cluster, plane = open_cluster(Path(name) / "cluster")
-        controller = ControllerProcess(cluster.kubeconfig, Path(name) / "controller", "--leader-elect=false")
+    with stage() as found:
+        kubeconfig = found.cluster.kubeconfig
+        controller = ControllerProcess(kubeconfig, found.folder / "controller", "--leader-elect=false")
         try:
             controller.wait_ready().wait_leading()
-            return asyncio.run(measure_all(cluster.kubeconfig, size))
+            return asyncio.run(measure_all(kubeconfig, size))
         finally:
             controller.end()
-            plane.stop()
 
 
 if __name__ == "__main__":

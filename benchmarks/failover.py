@@ -8,18 +8,16 @@ longest of all rounds is to be at most 20 s after a SIGKILL and 3 s after a SIGT
 import asyncio
 import signal
 import sys
-import tempfile
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 from benchmarks import command
-from benchmarks.control_planes import LIMIT_SECONDS, PodWatcher, create_all, job, make_namespace
+from benchmarks.control_planes import LIMIT_SECONDS, PodWatcher, create_all, job, make_namespace, stage
 from benchmarks.figures import Figure, Sample
 from orchestrator.backends.kubernetes import resources
 from orchestrator.backends.kubernetes.api import Api
 from orchestrator.backends.kubernetes.transport import open_api
-from tests.cluster.fixtures import open_cluster
 from tests.fixtures.controllers import ControllerProcess
 
 GOALS = {signal.SIGKILL: 20.0, signal.SIGTERM: 3.0}
@@ -86,16 +84,12 @@ async def measure(kubeconfig: Path, pair: Pair, rounds: int) -> list[Figure]:
 
 
 def measured(size: command.Size) -> list[Figure]:
-    with tempfile.TemporaryDirectory(prefix="tfo-bench-") as name:
-        cluster, plane = open_cluster(Path(name) / "cluster")
+    with stage() as found:
+        pair = Pair(found.cluster.kubeconfig, found.folder / "controllers")
         try:
-            pair = Pair(cluster.kubeconfig, Path(name) / "controllers")
-            try:
-                return asyncio.run(measure(cluster.kubeconfig, pair, size.pairs))
-            finally:
-                pair.end()
+            return asyncio.run(measure(found.cluster.kubeconfig, pair, size.pairs))
         finally:
-            plane.stop()
+            pair.end()
 
 
 if __name__ == "__main__":

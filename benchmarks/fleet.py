@@ -1,6 +1,6 @@
 """What the controller does with many jobs: the first pod of a new one, its memory, and what it costs while all is calm.
 
-`python -m benchmarks.fleet [--pairs 200] [--quick]`, on a real control plane whose pods a stand-in kubelet reports as
+`python -m benchmarks.fleet [--quick]`, on a real control plane whose pods a stand-in kubelet reports as
 running. 500 jobs of 2 replicas live; 200 more are applied, ten a second: how long until each has its first pod, and the
 time that 99 of 100 do not exceed. Then more jobs, to 10,000 pods: the controller's resident memory, its processor time
 in half a minute in which nothing happens, and the requests it sends when all jobs are touched and nothing is to be
@@ -12,7 +12,6 @@ import json
 import math
 import os
 import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Sequence
@@ -20,10 +19,18 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from benchmarks import command
-from benchmarks.control_planes import LIMIT_SECONDS, PodWatcher, create_all, job, make_namespace, wait_for
+from benchmarks.control_planes import (
+    LIMIT_SECONDS,
+    PodWatcher,
+    Stage,
+    create_all,
+    job,
+    list_all,
+    make_namespace,
+    stage,
+    wait_for,
+)
 from benchmarks.figures import Figure, Sample
 from orchestrator.api.types import JsonObject
 from orchestrator.backends.kubernetes import resources
@@ -31,7 +38,6 @@ from orchestrator.backends.kubernetes.api import Api
 from orchestrator.backends.kubernetes.transport import USER_AGENT, open_api
 from tests.cluster import pki
 from tests.cluster.control_plane import ADMINISTRATOR, ControlPlane
-from tests.cluster.fixtures import Cluster
 from tests.fixtures.controllers import ControllerProcess
 from tests.fixtures.stand_in_kubelet import StandInKubelet
 
@@ -109,10 +115,11 @@ class Fleet:
     async def touch_all(self) -> int:
         """Every job changes, and nothing is to be done. How many there are."""
         body = {"metadata": {"annotations": {"touched": "yes"}}}
-        names = await self._names()
-        for name in names:
+        jobs = await list_all(self._api, resources.JOBS, self._namespace)
+        for one in jobs:
+            name = one["metadata"]["name"]
             await self._api.send(resources.patch(resources.JOBS, self._namespace, name, body))
-        return len(names)
+        return len(jobs)
 
     def turns(self) -> int:
         """Wishes for a look at a job so far."""
@@ -155,17 +162,6 @@ class Fleet:
             return sum(pod.status.phase == "Running" for pod in found) == self._pods
 
         await wait_for(are_all, f"{self._pods} pods run")
-
-    async def _names(self) -> list[str]:
-        found: list[str] = []
-        following = ""
-        while True:
-            request = resources.list_page(resources.JOBS, self._namespace, following=following)
-            page = msgspec.json.decode((await self._api.send(request)).body)
-            found += [one["metadata"]["name"] for one in page["items"]]
-            following = page["metadata"].get("continue", "")
-            if not following:
-                return found
 
 
 def _first(seen: dict[str, float], name: str) -> float:
@@ -236,29 +232,22 @@ def own_kubeconfig(plane: ControlPlane) -> Path:
     return plane.authority.kubeconfig(NAME, plane.server)
 
 
-async def measure_all(plane: ControlPlane, controller: ControllerProcess, size: Size) -> list[Figure]:
+async def measure_all(found: Stage, controller: ControllerProcess, size: Size) -> list[Figure]:
     async with AsyncExitStack() as stack:
-        api = await stack.enter_async_context(await open_api(kubeconfig=str(own_kubeconfig(plane))))
+        api = await stack.enter_async_context(await open_api(kubeconfig=str(own_kubeconfig(found.plane))))
         namespace = await make_namespace(api, "fleet")
         kubelet = await stack.enter_async_context(StandInKubelet(api, namespace))
-        return await measure(Fleet(api, namespace, kubelet, controller, plane.audit_log), size)
+        return await measure(Fleet(api, namespace, kubelet, controller, found.plane.audit_log), size)
 
 
 def measured(size: command.Size) -> list[Figure]:
-    with tempfile.TemporaryDirectory(prefix="tfo-bench-") as name:
-        plane = ControlPlane(Path(name) / "cluster", audit=True)
-        plane.start()
+    with stage(audit=True) as found:
+        controller = ControllerProcess(found.cluster.kubeconfig, found.folder / "controller")
         try:
-            cluster = Cluster(plane.kubeconfig, plane.programs / "kubectl", plane)
-            cluster.install()
-            controller = ControllerProcess(cluster.kubeconfig, Path(name) / "controller")
-            try:
-                controller.wait_ready().wait_leading()
-                return asyncio.run(measure_all(plane, controller, QUICK if size.is_quick else WHOLE))
-            finally:
-                controller.end()
+            controller.wait_ready().wait_leading()
+            return asyncio.run(measure_all(found, controller, QUICK if size.is_quick else WHOLE))
         finally:
-            plane.stop()
+            controller.end()
 
 
 if __name__ == "__main__":

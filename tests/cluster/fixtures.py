@@ -65,8 +65,10 @@ def wait_for(condition: Callable[[], bool], what: str, seconds: float = 30.0) ->
         time.sleep(0.05)
 
 
-def open_cluster(folder: Path, module: str = tools.NEWEST) -> tuple[Cluster, ControlPlane]:
-    plane = ControlPlane(folder, module)
+def open_cluster(
+    folder: Path, module: str = tools.NEWEST, *, audit: bool = False
+) -> tuple[Cluster, ControlPlane]:
+    plane = ControlPlane(folder, module, audit=audit)
     plane.start()
     cluster = Cluster(plane.kubeconfig, tools.kubernetes(module) / "kubectl", plane)
     try:
