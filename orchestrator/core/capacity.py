@@ -9,11 +9,19 @@ from orchestrator.core import membership, names, plan, seating, tf_config
 from orchestrator.core.turn import Turn
 from orchestrator.protocol.fields import MAX_ENVIRONMENT_VALUE
 
+_LONGEST_ADDRESS = 253 + len(":65535") + len('"",')
+"""In JSON, of a host's DNS name (RFC 1035, 2.3.4)."""
+_LONGEST_REST = 1024
+ALWAYS_FIT = (MAX_ENVIRONMENT_VALUE - _LONGEST_REST) // _LONGEST_ADDRESS
+"""So many replicas fit whatever they are called, and nothing is rendered at each turn only to be measured."""
+
 
 def refusal(turn: Turn) -> str:
     """What is wrong with the number of replicas, and what would be right; empty: nothing is."""
     lacking = _lacking(turn)
     if not lacking or not tf_config.is_needed(turn.spec):
+        return ""
+    if len(membership.trainer_seats(turn.spec)) <= ALWAYS_FIT:
         return ""
     members = _members(turn)
     size = tf_config.longest(members)

@@ -24,6 +24,8 @@ MAX_METRIC_NAME = 64
 MAX_NOTES = 64
 MAX_NOTE = 512
 RETENTION = timedelta(minutes=5)
+EXPIRE_EVERY = timedelta(seconds=1)
+"""Going through all jobs at every status would cost more the more there are."""
 
 
 class FinalMetrics(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +80,7 @@ class Store:
         self._jobs: dict[str, _Job] = {}
         self._fleet = Fleet()
         self._lock = threading.Lock()
+        self._expired_at: datetime | None = None
 
     def fold(
         self, job: JobKey, role: Role, index: int, report: Report, now: datetime, *, agent: str = ""
@@ -96,7 +99,8 @@ class Store:
     def observe_status(self, job: TensorFlowJob, status: JobStatus, now: datetime) -> None:
         """To be called with a status that was written, never with one that is about to be."""
         with self._lock:
-            self._expire(now)
+            if self._expired_at is None or abs(now - self._expired_at) >= EXPIRE_EVERY:
+                self._expire(now)
             key = key_of(job)
             ended = status.completion_time if status.phase.is_final else None
             if key.uid not in self._jobs and ended and now - ended > self._retention:
@@ -189,6 +193,7 @@ class Store:
             self._fleet.observe_finished(namespace, status.phase, elapsed(life.submitted, end))
 
     def _expire(self, now: datetime) -> None:
+        self._expired_at = now
         for uid in [uid for uid, job in self._jobs.items() if _is_over(job, now, self._retention)]:
             del self._jobs[uid]
 

@@ -7,8 +7,8 @@ import pytest
 from msgspec.structs import replace
 
 from orchestrator.api.status import Condition, ConditionType, Member, Phase
-from orchestrator.api.types import MAX_REPLICAS, Instrument, JsonObject, Strategy, TensorFlowJob, Toggle
-from orchestrator.core import membership, names, tf_config
+from orchestrator.api.types import MAX_REPLICAS, Instrument, JsonObject, Role, Strategy, TensorFlowJob, Toggle
+from orchestrator.core import capacity, membership, names, tf_config
 from orchestrator.core.actions import Reason
 from orchestrator.protocol.codec import encode
 from orchestrator.protocol.fields import MAX_ENVIRONMENT_VALUE
@@ -130,6 +130,17 @@ def test_what_a_variable_can_hold_opens_and_one_more_is_refused_before_anything_
         "TF_CONFIG of 678 replicas would have 130,134 bytes, and a variable can have 130,048; it would go through a "
         "file with recovery.agent: Enabled; fewer replicas, a shorter job name or a shorter namespace would do, too"
     )
+
+
+def test_what_always_fits_is_not_rendered_only_to_be_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(names.host(named(make_job(gang(1))), Role.WORKER, MAX_REPLICAS)) <= 253
+    assert MOST + 1 > capacity.ALWAYS_FIT + 1
+    monkeypatch.delattr(tf_config, "longest")
+    world = bare(capacity.ALWAYS_FIT - 1)
+    world.step()
+    assert world.phase() is Phase.CREATED
+    with pytest.raises(AttributeError, match="longest"):
+        bare(capacity.ALWAYS_FIT + 1).step()
 
 
 def test_who_has_no_hook_has_nobody_to_read_a_file() -> None:
